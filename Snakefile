@@ -1,0 +1,50 @@
+"""From raw STEM-EDX tilt series to element volumes, their limits and a report."""
+
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+include: "rules/common.smk"
+
+
+pathvars:
+    results=run.results,
+
+
+include: "rules/simulate.smk"
+include: "rules/ingest.smk"
+include: "rules/element_maps.smk"
+include: "rules/align.smk"
+include: "rules/split.smk"
+include: "rules/train_denoiser.smk"
+include: "rules/denoise.smk"
+include: "rules/mbir.smk"
+include: "rules/reconstruct.smk"
+include: "rules/train_enhancer.smk"
+include: "rules/enhance.smk"
+include: "rules/synthesize.smk"
+include: "rules/export.smk"
+include: "rules/resolution.smk"
+include: "rules/thickness.smk"
+include: "rules/figures.smk"
+include: "rules/tables.smk"
+include: "rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        f"{run.results}/report.html",
+        volume_files(),
+
+
+onstart:
+    take_lock()
+
+
+onerror:
+    report_what_finished()

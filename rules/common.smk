@@ -1,0 +1,255 @@
+"""The checked configuration and sheet, and what the other files here share."""
+
+import fcntl
+import json
+import os
+import re
+import subprocess
+import sys
+from glob import glob
+from hashlib import sha256
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+from stemedx.code_digest import code_digest
+from stemedx.failures import failures
+from stemedx.params import check_config
+from stemedx.sheet import read_sheet
+
+ROOT = Path(workflow.basedir)
+INGEST_COLUMNS = ("raw", "elements", "tilts", "haadf", "pixel_nm", "signal")
+# Set for the second, short run that makes the report after something has failed.
+FINISHED_ONLY = "STEMEDX_FINISHED_ONLY"
+
+try:
+    run = check_config(config, " + ".join(map(os.path.relpath, workflow.configfiles)))
+    sheet = read_sheet(Path(run.samples))
+except ValueError as fault:
+    raise WorkflowError(str(fault)) from None
+
+failed = failures(run, list(sheet)) if FINISHED_ONLY in os.environ else []
+names = "|".join(map(re.escape, sheet))
+
+
+wildcard_constraints:
+    specimen=names,
+    dataset=f"({names})(/halves/[0-9]+[ab])?",
+    split="[0-9]+",
+    method="[a-z][a-z0-9_]*",
+    element="[A-Z][a-z]?",
+
+
+def settings(stage, method=None):
+    """Parameters of a stage, as plain data: a change of any re-runs its rule."""
+    return run.settings(stage, method)
+
+
+def code(stage, method=None):
+    """Digest of the code of a stage: a change of it re-runs its rule."""
+    own = [] if method is None else [f"stemedx.reconstruct.{method}"]
+    return code_digest(f"workflow_scripts.{stage}", *own, root=ROOT)
+
+
+def row(specimen, *columns):
+    """What the sheet says of a specimen, as plain data."""
+    return sheet[specimen].model_dump(mode="json", include={"specimen", *columns})
+
+
+def methods(specimen):
+    """The methods that this specimen has volumes of."""
+    without = {fault["method"] for fault in failed if fault["specimen"] == specimen}
+    return [] if "" in without else [m for m in run.methods if m not in without]
+
+
+def specimens():
+    """The specimens that tables and report can show."""
+    return [specimen for specimen in sheet if methods(specimen)]
+
+
+def specimen_of(dataset):
+    """The specimen that a half data set is a share of."""
+    return dataset.split("/")[0]
+
+
+def alignment_of(wildcards):
+    """Half data sets share the geometry of the whole."""
+    return f"{run.results}/{specimen_of(wildcards.dataset)}/alignment.zarr"
+
+
+def tilt_series_of(wildcards):
+    """Only the HAADF volume is made from the tilt series itself."""
+    if wildcards.method != "haadf":
+        return []
+    return f"{run.results}/{specimen_of(wildcards.dataset)}/tilt_series.zarr"
+
+
+def halves(wildcards):
+    """The half data sets of a specimen, a and b of each split in turn."""
+    folder = f"{run.results}/{wildcards.specimen}/halves"
+    return [f"{folder}/{n}{ab}" for n in range(run.resolution.splits) for ab in "ab"]
+
+
+def halves_of(wildcards):
+    """The volumes of the half data sets by one method."""
+    return [f"{half}/volumes/{wildcards.method}.ome.zarr" for half in halves(wildcards)]
+
+
+def half_maps_of(wildcards):
+    """The counts of the half data sets."""
+    return [f"{half}/element_maps.zarr" for half in halves(wildcards)]
+
+
+def volumes_of(wildcards):
+    """The volumes that the figures of a specimen show."""
+    return each_method("volumes/{method}.ome.zarr", wildcards.specimen)
+
+
+def haadf_of(wildcards):
+    """The HAADF volume, if the raw files turn out to hold HAADF."""
+    series = checkpoints.ingest.get(specimen=wildcards.specimen).output.tilt_series
+    members = json.loads(Path(series, "zarr.json").read_text())["attributes"]
+    folder = f"{run.results}/{wildcards.specimen}/volumes"
+    return [f"{folder}/haadf.ome.zarr"] if members["has_haadf"] else []
+
+
+def networks_of(wildcards):
+    """The loss curves of the networks of a specimen."""
+    if "two_step" not in methods(wildcards.specimen):
+        return []
+    folder = f"{run.results}/{wildcards.specimen}/networks"
+    return [f"{folder}/denoiser.csv", f"{folder}/enhancer.csv"]
+
+
+def denoised_of(wildcards):
+    """The denoised maps, where a method wants them."""
+    if "two_step" not in methods(wildcards.specimen):
+        return []
+    return f"{run.results}/{wildcards.specimen}/denoised.zarr"
+
+
+def resolution_of(wildcards):
+    """The FSC curves and crossings of every method, a pair for each."""
+    kinds = ("resolution/{method}.csv", "resolution/{method}_crossings.csv")
+    wanted = kinds if run.resolution.splits else ()
+    return [path for kind in wanted for path in each_method(kind, wildcards.specimen)]
+
+
+def thickness_of(wildcards):
+    """The shells of every method."""
+    return each_method("thickness/{method}", wildcards.specimen)
+
+
+def each_specimen(path):
+    """A file of every specimen that can be shown."""
+    return [f"{run.results}/{specimen}/{path}" for specimen in specimens()]
+
+
+def each_method(path, *only):
+    """A file of every method of every specimen that can be shown, or of one of them."""
+    return [
+        f"{run.results}/{specimen}/{path.format(method=method)}"
+        for specimen in only or specimens()
+        for method in methods(specimen)
+    ]
+
+
+def each_resolution(ending):
+    """A file of the resolution of every method, if it is measured."""
+    return (
+        each_method("resolution/{method}" + ending + ".csv")
+        if run.resolution.splits
+        else []
+    )
+
+
+def volume_files():
+    """The volumes of every specimen, method and element as MRC."""
+    return [
+        f"{run.results}/{specimen}/volumes/{method}_{symbol}.mrc"
+        for specimen in specimens()
+        for method in methods(specimen)
+        for symbol in sheet[specimen].symbols
+    ]
+
+
+def gpus():
+    """How many GPUs a training job asks a scheduler for."""
+    return int(run.device == "cuda")
+
+
+def simulated(specimen):
+    """The raw files of a specimen that this workflow simulates."""
+    raw = sheet[specimen].raw
+    is_ours = raw.removeprefix("simulated/") in run.simulate.phantoms
+    return [f"{run.results}/{raw}"] if raw.startswith("simulated/") and is_ours else []
+
+
+def raw_digest(specimen):
+    """Digest of the raw files, remembered by path, size and time of change."""
+    row = sheet[specimen]
+    patterns = [] if simulated(specimen) else [row.raw]
+    patterns += [p for p in (row.haadf, row.tilts) if p]
+    files = sorted(f for p in patterns for f in _files(p))
+    return sha256("".join(map(_digest_of, files)).encode()).hexdigest()[:16]
+
+
+def _files(pattern):
+    found = glob(pattern)
+    inside = [str(f) for p in found if os.path.isdir(p) for f in Path(p).rglob("*")]
+    return [f for f in [*found, *inside] if os.path.isfile(f)]
+
+
+def _digest_of(file):
+    state = os.stat(file)
+    known = Path(".snakemake/raw_digests.json")
+    cache = json.loads(known.read_text()) if known.is_file() else {}
+    key = f"{os.path.abspath(file)} {state.st_size} {state.st_mtime_ns}"
+    if key not in cache:
+        with open(file, "rb") as stream:
+            digest = sha256()
+            while block := stream.read(1 << 20):
+                digest.update(block)
+        cache[key] = digest.hexdigest()
+        known.parent.mkdir(exist_ok=True)
+        known.write_text(json.dumps(cache))
+    return cache[key]
+
+
+def take_lock():
+    """Refuse to run where a living run works; a dead one's lock is void."""
+    if FINISHED_ONLY in os.environ:
+        return
+    path = Path(run.results) / ".lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    global lock  # held open as long as this process lives
+    lock = path.open("a+")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.seek(0)
+        raise WorkflowError(
+            f"{path}: process {lock.read()} is working on these results. "
+            "Wait for it to end, or stop it."
+        ) from None
+    lock.truncate(0)
+    lock.write(str(os.getpid()))
+    lock.flush()
+
+
+def report_what_finished():
+    """Make tables and report of what finished; the rest is listed there."""
+    if FINISHED_ONLY in os.environ:
+        return
+    merged = Path(".snakemake/merged_config.json")
+    merged.write_text(json.dumps(config))
+    deploy = ["--use-conda"] if workflow.deployment_settings.deployment_method else []
+    subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all", *deploy]
+        + ["--snakefile", workflow.main_snakefile, "--configfile", str(merged), "--"]
+        + [f"{run.results}/report.html"],
+        env={**os.environ, FINISHED_ONLY: "1"},
+        check=False,
+    )
+    for fault in failures(run, list(sheet)):
+        print("{specimen}: {stage}: {reason} ({log})".format(**fault), file=sys.stderr)

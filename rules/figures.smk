@@ -1,0 +1,30 @@
+rule figures:
+    """Draw the figures of a specimen."""
+    input:
+        manifest="<results>/{specimen}/tilt_series.csv",
+        tilt_series="<results>/{specimen}/tilt_series.zarr",
+        element_maps="<results>/{specimen}/element_maps.zarr",
+        alignment="<results>/{specimen}/alignment.zarr",
+        alignment_table="<results>/{specimen}/alignment.csv",
+        volumes=volumes_of,
+        haadf=haadf_of,
+        networks=networks_of,
+        denoised=denoised_of,
+        resolution=resolution_of,
+        thickness=thickness_of,
+    output:
+        figures=directory("<results>/{specimen}/figures"),
+    log:
+        "<results>/{specimen}/logs/figures.log",
+    benchmark:
+        "<results>/{specimen}/benchmarks/figures.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+    params:
+        settings=settings("figures"),
+        code=code("figures"),
+    script:
+        "../workflow_scripts/figures.py"

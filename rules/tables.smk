@@ -1,0 +1,31 @@
+rule tables:
+    """Gather the tables of the batch."""
+    input:
+        manifests=each_specimen("tilt_series.csv"),
+        crossings=each_resolution("_crossings"),
+        held_out=each_resolution("_held_out"),
+        thickness=each_method("thickness/{method}"),
+    output:
+        specimens="<results>/tables/specimens.csv",
+        methods="<results>/tables/methods.csv",
+        resolution="<results>/tables/resolution.csv",
+        thickness="<results>/tables/thickness.csv",
+        groups="<results>/tables/groups.csv",
+    log:
+        "<results>/logs/tables.log",
+    benchmark:
+        "<results>/benchmarks/tables.tsv"
+    localrule: True
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+    params:
+        settings=settings("tables"),
+        sheet=[row.model_dump(mode="json") for row in sheet.values()],
+        methods=list(run.methods),
+        failed=failed,
+        code=code("tables"),
+    script:
+        "../workflow_scripts/tables.py"

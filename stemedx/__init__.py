@@ -1,0 +1,1 @@
+"""Low-count STEM-EDX tomography: raw maps in, element volumes and their limits out."""

@@ -1,0 +1,1 @@
+"""Tilt axis and shifts of a tilt series."""

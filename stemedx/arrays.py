@@ -1,0 +1,26 @@
+"""The kinds of array the library passes around, by name.
+
+Axis names, in storage order: ``element tilt z y x energy``. The beam travels
+along +z, the tilt axis is y. See docs/conventions.md.
+"""
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64, Integer, Real
+
+TiltAngles = Float64[np.ndarray, " tilt"]  # degrees
+Shifts = Float64[np.ndarray, "tilt 2"]  # (y, x), pixels
+Counts = Integer[np.ndarray, "*axes"]  # detected photons, never rescaled
+Rate = Float32[np.ndarray, "*axes"]  # expected photons
+ElementMaps = Integer[np.ndarray, "element tilt y x"]  # photons per pixel
+MeasuredMaps = Real[np.ndarray, "element tilt y x"]  # counts, or intensities
+Rates = Float32[np.ndarray, "element tilt y x"]  # expected photons per pixel
+Series = Real[np.ndarray, "tilt y x"]  # one image per tilt
+Image = Real[np.ndarray, "y x"]
+Profile = Float[np.ndarray, " n"]
+Slice = Float32[np.ndarray, "z x"]  # one plane normal to the tilt axis
+Volume = Float32[np.ndarray, "z y x"]  # count/nm, or count per voxel in solvers
+Volumes = Float32[np.ndarray, "element z y x"]
+Mask = np.ndarray  # boolean, axes said where it is used
+Spectra = Integer[np.ndarray, "y x energy"]  # photons per channel
+SphereMap = Float[np.ndarray, "theta phi"]  # one value per direction
+Block = Float32[np.ndarray, "..."]  # solver layout, see project/blocks.py

@@ -1,0 +1,82 @@
+"""The statistics of counted photons."""
+
+import numpy as np
+
+from stemedx.arrays import Counts, MeasuredMaps
+
+
+def split_counts(
+    counts: Counts, fraction: float, rng: np.random.Generator
+) -> tuple[Counts, Counts]:
+    """Split counts into two statistically independent shares, photon by photon.
+
+    Each photon goes to the first share with probability `fraction`. If `counts`
+    is Poisson with mean ``m``, the shares are independent and Poisson with means
+    ``fraction * m`` and ``(1 - fraction) * m``. Of clipped hits (0 or 1) each goes
+    to one share: the shares are exclusive, not independent; the error is of the
+    order of the rate.
+
+    Parameters
+    ----------
+    counts
+        Detected photons, any axes. Integers: a rescaled map is not Poisson.
+    fraction
+        Expected share of the first part, ``0 < fraction < 1``.
+    rng
+        Source of the random assignment.
+
+    Returns
+    -------
+    first, second
+        Same shape and dtype as `counts`; they add up to `counts` exactly.
+
+    Raises
+    ------
+    ValueError
+        If `fraction` is not strictly between 0 and 1.
+
+    References
+    ----------
+    Neufeld et al. (2024), J. Mach. Learn. Res. 25(57), 1-35 (Poisson thinning).
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> first, second = split_counts(np.array([[8, 0]], np.uint16), 0.5, rng)
+    >>> first + second
+    array([[8, 0]], dtype=uint16)
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction must lie strictly between 0 and 1, got {fraction}.")
+    first = rng.binomial(counts, fraction).astype(counts.dtype)
+    return first, counts - first
+
+
+def to_counts(
+    maps: MeasuredMaps, variance_to_mean: list[float], rng: np.random.Generator
+) -> Counts:
+    """Return integers that stand for the photons behind `maps`.
+
+    Integer maps come back untouched. Intensities are divided by their
+    variance-to-mean factor, element by element, and rounded up or down at random,
+    so that the expected value of every pixel is kept.
+
+    Parameters
+    ----------
+    maps
+        ``(element, tilt, y, x)`` counts, or intensities >= 0.
+    variance_to_mean
+        One factor per element: the intensity of one photon. 1 for counts.
+    rng
+        Source of the rounding.
+
+    Returns
+    -------
+    counts
+        ``(element, tilt, y, x)`` photons, or their stand-ins.
+    """
+    if np.issubdtype(maps.dtype, np.integer):
+        return maps
+    photons = maps / np.asarray(variance_to_mean)[:, None, None, None]
+    whole = np.floor(photons)
+    return (whole + (rng.random(photons.shape) < photons - whole)).astype(np.uint32)

@@ -1,0 +1,1 @@
+"""Raw vendor files in, one checked tilt series out."""

@@ -1,0 +1,1 @@
+"""X-ray lines and windows: spectra in, counts per element out."""

@@ -1,0 +1,425 @@
+"""Parameters of the stages: the schema of config.yaml.
+
+Light on purpose (pydantic only): the Snakefile imports it on every start.
+"""
+
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+Fraction = Field(gt=0, lt=1)
+
+
+class Model(BaseModel):
+    """Immutable; a misspelt key is an error, not a default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+
+class Seeded(Model):
+    """A stage that draws random numbers."""
+
+    seed: int = Field(0, ge=0)
+    """Seed of the stage; the `seed` of the run unless given here."""
+
+
+class PhantomParams(Model):
+    """One simulated specimen."""
+
+    shape: Literal["core_shell", "rod", "empty"]
+    """core_shell: a ZnSe core in a ZnS shell; rod: gold, along the tilt axis; empty: background only."""
+
+    size_px: int = Field(64, ge=16, le=512)
+    """Width and height of the maps, pixels."""
+
+    pixel_nm: float = Field(0.4, gt=0)
+    """Scan step, nm."""
+
+    tilts: str = "-60:60:10"
+    """first:last:step of the stage tilt, degrees."""
+
+    peak: float = Field(0.3, gt=0)
+    """Largest expected hits per pixel of the strongest element."""
+
+    hits: bool = False
+    """Clip counts to 0 or 1, as some exports do."""
+
+    uncovered_percent: float = Field(7.0, ge=0, lt=50)
+    """Share of the core's directions that the shell leaves bare (one cap), percent."""
+
+    background: float = Field(0.01, ge=0)
+    """Expected background per pixel, as a share of `peak`."""
+
+    gain_spread: float = Field(0.0, ge=0, lt=1)
+    """Gains of tilts and elements are drawn from 1 +- this."""
+
+    shift_px: float = Field(0.0, ge=0)
+    """Specimen shifts of each tilt are drawn from +- this, pixels."""
+
+    haadf_snr: float = Field(25.0, gt=0)
+    """Largest HAADF value over the standard deviation of its noise."""
+
+
+class SimulateParams(Seeded):
+    """Parameters of the stage `simulate`."""
+
+    phantoms: dict[str, PhantomParams] = {}
+    """Name -> phantom. A sheet names the raw files of phantom x as `simulated/x`."""
+
+
+class IngestParams(Model):
+    """Parameters of the stage `ingest`."""
+
+    min_keV: float = Field(0.2, ge=0)  # noqa: N815
+    """Channels below hold the zero peak of the detector and are left out, keV."""
+
+
+class ElementMapsParams(Seeded):
+    """Parameters of the stage `element_maps`."""
+
+    window_fwhm: float = Field(1.0, gt=0, le=3)
+    """Half width of a line's window, in units of the line's full width at half maximum."""
+
+    resolution_MnKa_eV: float = Field(140.0, gt=50, lt=300)  # noqa: N815
+    """Detector resolution at Mn Ka where the file does not tell, eV."""
+
+
+class AlignParams(Model):
+    """Parameters of the stage `align`."""
+
+    max_shift_px: float = Field(40.0, ge=0)
+    """Largest shift from one tilt to the next that is searched, pixels."""
+
+    smooth_px: float = Field(2.0, ge=0)
+    """Standard deviation of the Gaussian applied to maps before they are compared, pixels."""
+
+    n_refinements: int = Field(3, ge=0, le=50)
+    """Rounds of projection matching after the first estimate."""
+
+
+class UNetParams(Model):
+    """A compact U-Net."""
+
+    base_channels: int = Field(24, ge=4, le=256)
+    """Channels of the first level; doubled on each level below."""
+
+    n_levels: int = Field(3, ge=1, le=6)
+    """Number of resolutions."""
+
+
+class TrainParams(Seeded, UNetParams):
+    """What the training of every network needs."""
+
+    n_steps: int = Field(1500, ge=1)
+    """Number of updates."""
+
+    batch: int = Field(8, ge=1)
+    """Patches per update."""
+
+    crop_px: int = Field(96, ge=16)
+    """Side of the random patches, pixels; maps smaller than this are used whole."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    """Largest step of Adam; it follows a cosine down to zero."""
+
+
+class TrainDenoiserParams(TrainParams):
+    """Parameters of the stage `train_denoiser` (Q^D by thinning of counts)."""
+
+    share_min: float = Field(0.3, gt=0, lt=1)
+    """Smallest share of the photons that the network sees in training."""
+
+    share_max: float = Field(0.9, gt=0, lt=1)
+    """Largest share of the photons that the network sees in training."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "TrainDenoiserParams":
+        if self.share_min > self.share_max:
+            raise ValueError("share_min must not exceed share_max")
+        return self
+
+
+class DenoiseParams(Seeded):
+    """Parameters of the stage `denoise`."""
+
+    n_thinnings: int = Field(8, ge=1)
+    """Thinned copies whose predictions are averaged."""
+
+    share: float = Field(0.9, gt=0, lt=1)
+    """Share of the photons in each thinned copy."""
+
+
+class L1Params(Model):
+    """Split Bregman with an l1 penalty and x >= 0 (the paper's MBIR)."""
+
+    n_outer: int = Field(ge=1)
+    """Bregman iterations."""
+
+    n_inner: int = Field(ge=1)
+    """Conjugate-gradient iterations within each."""
+
+    penalty: float = Field(276.9, gt=0)
+    """Weight of the l1 norm and of the splitting, for data scaled to `scale` and an exact adjoint."""
+
+    scale: float = Field(400.0, gt=0)
+    """The largest value of the data is scaled to this while solving."""
+
+
+class MbirParams(L1Params):
+    """Parameters of the stage `mbir` (the M of `two_step`)."""
+
+    n_outer: int = Field(10, ge=1)
+    n_inner: int = Field(10, ge=1)
+
+
+class FilteredParams(Model):
+    """A baseline that reads the box-filtered maps."""
+
+    filter_px: int = Field(11, ge=1)
+    """Side of the box mean applied to the measured maps, pixels (odd)."""
+
+    @field_validator("filter_px")
+    @classmethod
+    def _odd(cls, value: int) -> int:
+        if value % 2 == 0:
+            raise ValueError("must be odd, so that the box has a centre")
+        return value
+
+
+class FbpParams(FilteredParams):
+    """Filtered back-projection with a Hann window."""
+
+
+class SirtParams(FilteredParams):
+    """SIRT from 0, x >= 0."""
+
+    n_iterations: int = Field(100, ge=1)
+    """Number of iterations."""
+
+
+class FilteredL1Params(FilteredParams, L1Params):
+    """The paper's l1 on filtered maps."""
+
+    n_outer: int = Field(10, ge=1)
+    n_inner: int = Field(10, ge=1)
+
+
+class HaadfParams(Model):
+    """SIRT of the HAADF series."""
+
+    n_iterations: int = Field(100, ge=1)
+    """Number of iterations."""
+
+
+class ReconstructParams(Model):
+    """Parameters of the stage `reconstruct`: one section per method."""
+
+    fbp: FbpParams = FbpParams()
+    sirt: SirtParams = SirtParams()
+    l1: FilteredL1Params = FilteredL1Params()
+    haadf: HaadfParams = HaadfParams()
+
+
+class TrainEnhancerParams(TrainParams):
+    """Parameters of the stage `train_enhancer` (Q^S)."""
+
+    n_steps: int = Field(800, ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+
+    weight_decay: float = Field(1e-4, ge=0)
+    """Decay of the weights in each update of AdamW."""
+
+
+class EnhanceParams(Model):
+    """Parameters of the stage `enhance`."""
+
+    step_deg: float = Field(1.0, gt=0, le=10)
+    """Angle between synthesized views, degrees; they cover the full circle."""
+
+
+class SynthesizeParams(Model):
+    """Parameters of the stage `synthesize` (Hann-windowed FBP of all views)."""
+
+
+class SplitParams(Seeded):
+    """Parameters of the stage `split`."""
+
+
+class ExportParams(Model):
+    """Parameters of the stage `export` (MRC files)."""
+
+
+class ResolutionParams(Model):
+    """Parameters of the stage `resolution`."""
+
+    splits: int = Field(1, ge=0, le=50)
+    """Pairs of half data sets that go the whole way; 0 leaves the resolution unmeasured."""
+
+    thresholds: tuple[float, ...] = (0.5, 0.143)
+    """Values of the FSC whose crossings are reported; the first is the headline."""
+
+
+class ThicknessParams(Model):
+    """Parameters of the stage `thickness`."""
+
+    core: str | None = None
+    """Element whose centre of mass is the origin of the rays; the first of the sheet if empty."""
+
+    threshold: float = Field(0.5, gt=0, lt=1)
+    """An element is present where it exceeds this share of its typical value inside the particle."""
+
+    min_particle_nm: float = Field(2.0, gt=0)
+    """Particles of smaller equivalent diameter are left out, nm."""
+
+    max_particles: int = Field(4, ge=1)
+    """The largest this many particles are analysed."""
+
+
+class FiguresParams(Model):
+    """Parameters of the stage `figures`."""
+
+    dpi: int = Field(120, ge=50, le=600)
+    """Resolution of the PNG files, dots per inch."""
+
+
+class TablesParams(Model):
+    """Parameters of the stage `tables`."""
+
+
+class ReportParams(Model):
+    """Parameters of the stage `report`."""
+
+    title: str = "STEM-EDX tomography"
+    """Heading of the page."""
+
+
+METHODS = ("fbp", "sirt", "l1", "two_step")
+LATER_METHODS = ("tv", "mlem", "poisson_tv", "fusion", "dip_tv", "end_to_end")
+LATER_STAGES = (
+    "drift",
+    "train_kernel",
+    "kernel",
+    "train_end_to_end",
+    "end_to_end",
+    "bootstrap",
+    "sizes",
+)
+
+
+class RunConfig(Model):
+    """The whole of config.yaml."""
+
+    samples: str = "samples.tsv"
+    """Path of the sample sheet."""
+
+    results: str = "results"
+    """Folder of the results."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where networks are trained and applied."""
+
+    seed: int = Field(0, ge=0)
+    """Seed of every random choice."""
+
+    methods: tuple[str, ...] = Field(("sirt", "two_step"), min_length=1)
+    """Reconstructions to make, in the order in which tables show them."""
+
+    simulate: SimulateParams = SimulateParams()
+    ingest: IngestParams = IngestParams()
+    element_maps: ElementMapsParams = ElementMapsParams()
+    align: AlignParams = AlignParams()
+    train_denoiser: TrainDenoiserParams = TrainDenoiserParams()
+    denoise: DenoiseParams = DenoiseParams()
+    mbir: MbirParams = MbirParams()
+    reconstruct: ReconstructParams = ReconstructParams()
+    train_enhancer: TrainEnhancerParams = TrainEnhancerParams()
+    enhance: EnhanceParams = EnhanceParams()
+    synthesize: SynthesizeParams = SynthesizeParams()
+    export: ExportParams = ExportParams()
+    split: SplitParams = SplitParams()
+    resolution: ResolutionParams = ResolutionParams()
+    thickness: ThicknessParams = ThicknessParams()
+    figures: FiguresParams = FiguresParams()
+    tables: TablesParams = TablesParams()
+    report: ReportParams = ReportParams()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_later_stages(cls, config: Any) -> Any:
+        if isinstance(config, dict):
+            for stage in LATER_STAGES:
+                if stage in config:
+                    raise ValueError(
+                        f"section {stage!r}: this stage is not part of this version. "
+                        "Remove the section."
+                    )
+        return config
+
+    @field_validator("methods")
+    @classmethod
+    def _known_methods(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
+        for method in methods:
+            if method in LATER_METHODS:
+                raise ValueError(
+                    f"method {method!r} is not part of this version; it has {', '.join(METHODS)}"
+                )
+            if method not in METHODS:
+                raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
+        if len(set(methods)) < len(methods):
+            raise ValueError("a method is listed twice")
+        return methods
+
+    def settings(self, stage: str, method: str | None = None) -> dict[str, Any]:
+        """Return the parameters of a stage (of one of its methods) as plain data.
+
+        The seed of the run is filled in where the stage needs one and has none of
+        its own.
+        """
+        section = getattr(self, stage)
+        if method is not None:
+            section = getattr(section, method)
+        plain = section.model_dump(mode="json")
+        if "seed" in type(section).model_fields and "seed" not in section.model_fields_set:
+            plain["seed"] = self.seed
+        return plain
+
+
+def check_config(config: dict[str, Any], source: str) -> RunConfig:
+    """Return the checked configuration.
+
+    Parameters
+    ----------
+    config
+        The merged content of the YAML files.
+    source
+        Names of those files, for the message.
+
+    Raises
+    ------
+    ValueError
+        With one line per fault: key, value, what was expected, the files.
+    """
+    try:
+        return RunConfig.model_validate(config)
+    except ValidationError as error:
+        raise ValueError("\n".join(to_lines(error, source))) from None
+
+
+def to_lines(error: ValidationError, source: str) -> list[str]:
+    """Return one line per fault: where, key, value and what was expected."""
+    lines = []
+    for fault in error.errors():
+        key = ".".join(map(str, fault["loc"]))
+        wanted = fault["msg"].removeprefix("Value error, ")
+        found = f" = {fault['input']!r}" if key and fault["type"] != "missing" else ""
+        if fault["type"] == "extra_forbidden":
+            wanted = "unknown key; check its spelling, or remove it"
+        lines.append(f"{source}: {key}{found}: {wanted}" if key else f"{source}: {wanted}")
+    return lines

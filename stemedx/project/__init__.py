@@ -1,0 +1,1 @@
+"""Parallel-beam projection of element volumes."""

@@ -1,0 +1,1 @@
+"""Solvers over a linear operator, one module per method."""

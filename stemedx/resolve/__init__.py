@@ -1,0 +1,1 @@
+"""What resolution the counts support."""

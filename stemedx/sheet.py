@@ -1,0 +1,145 @@
+"""The sample sheet: its columns, and the check of its rows.
+
+Light on purpose (pydantic only): the Snakefile imports it on every start.
+"""
+
+import csv
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from stemedx.params import to_lines
+
+RESERVED = ("simulated", "tables", "networks", "figures", "halves", "ensemble")
+LINE = re.compile(r"[A-Z][a-z]?(_[KLM][a-z]?[0-9]?)?")
+
+
+def _list(text: str | list[str]) -> list[str]:
+    parts = text.split(",") if isinstance(text, str) else text
+    return [part.strip() for part in parts if part.strip()]
+
+
+def _optional(text: str | None) -> str | None:
+    return text or None
+
+
+Lines = Annotated[tuple[str, ...], BeforeValidator(_list), Field(min_length=1)]
+Text = Annotated[str | None, BeforeValidator(_optional)]
+PositiveNumber = Annotated[float | None, BeforeValidator(_optional), Field(gt=0)]
+Number = Annotated[float | None, BeforeValidator(_optional)]
+Signal = Annotated[Literal["counts", "hits", "intensity"] | None, BeforeValidator(_optional)]
+
+
+class SheetRow(BaseModel):
+    """One specimen. Columns that are not listed here are kept and printed."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    specimen: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    raw: str = Field(min_length=1)
+    elements: Lines
+    tilts: Text = None
+    haadf: Text = None
+    pixel_nm: PositiveNumber = None
+    signal: Signal = None
+    kind: Literal["series"] = "series"
+    tilt_axis_deg: Number = None
+    phases: Text = None
+    size_images: Text = None
+    alignment: Text = None
+    group: Text = None
+    optical: Text = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The element of each X-ray line: ``Se_La`` -> ``Se``."""
+        return tuple(line.split("_")[0] for line in self.elements)
+
+
+def read_sheet(path: Path) -> dict[str, SheetRow]:
+    """Return the rows of a sample sheet by specimen.
+
+    Paths in the sheet are relative to the sheet; they come back relative to the
+    working directory. A `raw` of ``simulated/x`` is kept as it stands.
+
+    Raises
+    ------
+    ValueError
+        With one line per fault, naming file, line, column, value and remedy.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path}: no such sample sheet. Set `samples` in the configuration.")
+    with path.open(newline="", encoding="utf-8-sig") as lines:
+        reader = csv.DictReader(lines, delimiter="\t", restkey="_surplus")
+        header = reader.fieldnames or []
+        missing = [name for name in ("specimen", "raw", "elements") if name not in header]
+        if missing:
+            raise ValueError(
+                f"{path}: no column {', '.join(map(repr, missing))} in the header, found "
+                f"{', '.join(map(repr, header)) or 'an empty file'}. The sheet is separated "
+                "by tabs."
+            )
+        rows: dict[str, SheetRow] = {}
+        faults: list[str] = []
+        for number, fields in enumerate(reader, start=2):
+            found = _row(fields, f"{path}, line {number}", path.parent, faults)
+            if found is None:
+                continue
+            if found.specimen.lower() in {name.lower() for name in rows}:
+                faults.append(f"{path}, line {number}: specimen {found.specimen!r} "
+                              "is listed twice; give each its own name.")  # fmt: skip
+            rows[found.specimen] = found
+    if not rows and not faults:
+        faults.append(f"{path}: no specimens. Add a row for each.")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return rows
+
+
+def _row(fields: dict[str, str], where: str, folder: Path, faults: list[str]) -> SheetRow | None:
+    """Check one line of the sheet; add what is wrong with it to `faults`."""
+    if surplus := fields.pop("_surplus", None):
+        faults.append(f"{where}: {len(surplus)} more fields than the header has.")
+        return None
+    if fields.get("kind") == "map":
+        faults.append(f"{where}: kind 'map' is not part of this version; use 'series'.")
+        return None
+    given = {key: value for key, value in fields.items() if value}
+    try:
+        row = SheetRow.model_validate(given)
+    except ValidationError as error:
+        faults.extend(to_lines(error, where))
+        return None
+    faults.extend(f"{where}: {fault}" for fault in _faults(row))
+    moved = {
+        column: str((folder / value).resolve() if Path(value).is_absolute() else folder / value)
+        for column in ("raw", "haadf", "alignment", "size_images", "optical")
+        if (value := getattr(row, column)) and not value.startswith("simulated/")
+    }
+    if row.tilts and not is_range(row.tilts):
+        moved["tilts"] = str(folder / row.tilts)
+    return row.model_copy(update=moved)
+
+
+def _faults(row: SheetRow) -> list[str]:
+    """Return what pydantic cannot see in one row."""
+    faults = []
+    if row.specimen.lower() in RESERVED:
+        faults.append(f"specimen {row.specimen!r}: the name is taken; choose another.")
+    for line in row.elements:
+        if not LINE.fullmatch(line):
+            faults.append(
+                f"elements: {line!r} is neither an element symbol nor an X-ray line; "
+                "write Se or Se_La."
+            )
+    if len(set(row.symbols)) < len(row.symbols):
+        faults.append(f"elements: an element is listed twice in {','.join(row.elements)}.")
+    return faults
+
+
+def is_range(tilts: str) -> bool:
+    """Tell whether `tilts` is a list ``first:last:step`` and not a file."""
+    number = r"-?\d+(\.\d*)?"
+    return re.fullmatch(f"{number}:{number}:{number}", tilts.strip()) is not None

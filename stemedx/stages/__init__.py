@@ -1,0 +1,1 @@
+"""One module per stage of the workflow: read stores, call the library, write stores."""

@@ -1,0 +1,25 @@
+"""Snakemake's door to stemedx.stages.figures."""
+
+from pathlib import Path
+
+from stemedx.logs import log_to
+
+with log_to(snakemake.log[0]):
+    from stemedx.params import FiguresParams
+    from stemedx.stages import figures
+
+    figures.run(
+        FiguresParams.model_validate(snakemake.params.settings),
+        manifest=Path(snakemake.input.manifest),
+        tilt_series=Path(snakemake.input.tilt_series),
+        element_maps=Path(snakemake.input.element_maps),
+        alignment=Path(snakemake.input.alignment),
+        alignment_table=Path(snakemake.input.alignment_table),
+        volumes=[Path(path) for path in snakemake.input.volumes],
+        haadf=next(map(Path, snakemake.input.get("haadf", [])), None),
+        networks=[Path(path) for path in snakemake.input.networks],
+        denoised=next(map(Path, snakemake.input.get("denoised", [])), None),
+        resolution=[Path(path) for path in snakemake.input.resolution],
+        thickness=[Path(path) for path in snakemake.input.thickness],
+        figures=Path(snakemake.output.figures),
+    )
