@@ -38,12 +38,12 @@ include: "rules/report.smk"
 rule all:
     default_target: True
     input:
-        f"{run.results}/report.html",
+        report_page,
         volume_files(),
 
 
 onstart:
-    take_lock()
+    take_run_lock()
 
 
 onerror:

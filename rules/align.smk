@@ -3,7 +3,7 @@ rule align:
     input:
         element_maps="<results>/{specimen}/element_maps.zarr",
         tilt_series="<results>/{specimen}/tilt_series.zarr",
-        by_hand=lambda wildcards: sheet[wildcards.specimen].alignment or [],
+        by_hand=by_hand_of,
     output:
         alignment=directory("<results>/{specimen}/alignment.zarr"),
         table="<results>/{specimen}/alignment.csv",
@@ -18,7 +18,7 @@ rule align:
         mem_mb=2000,
     params:
         settings=settings("align"),
-        row=lambda wildcards: row(wildcards.specimen, "tilt_axis_deg"),
+        row=lambda wildcards: row(wildcards.specimen, "tilt_axis_deg", "alignment"),
         code=code("align"),
     script:
         "../workflow_scripts/align.py"

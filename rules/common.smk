@@ -1,13 +1,10 @@
 """The checked configuration and sheet, and what the other files here share."""
 
-import fcntl
 import json
 import os
 import re
 import subprocess
 import sys
-from glob import glob
-from hashlib import sha256
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -15,6 +12,8 @@ from snakemake.exceptions import WorkflowError
 from stemedx.code_digest import code_digest
 from stemedx.failures import failures
 from stemedx.params import check_config
+from stemedx.raw_digest import raw_digest
+from stemedx.run_lock import take_lock
 from stemedx.sheet import read_sheet
 
 ROOT = Path(workflow.basedir)
@@ -23,12 +22,13 @@ INGEST_COLUMNS = ("raw", "elements", "tilts", "haadf", "pixel_nm", "signal")
 FINISHED_ONLY = "STEMEDX_FINISHED_ONLY"
 
 try:
-    run = check_config(config, " + ".join(map(os.path.relpath, workflow.configfiles)))
+    run = check_config(config, ", ".join(map(os.path.relpath, workflow.configfiles)))
     sheet = read_sheet(Path(run.samples))
 except ValueError as fault:
     raise WorkflowError(str(fault)) from None
 
 failed = failures(run, list(sheet)) if FINISHED_ONLY in os.environ else []
+report_page = f"{run.results}/report.html"
 names = "|".join(map(re.escape, sheet))
 
 
@@ -75,6 +75,12 @@ def specimen_of(dataset):
 def alignment_of(wildcards):
     """Half data sets share the geometry of the whole."""
     return f"{run.results}/{specimen_of(wildcards.dataset)}/alignment.zarr"
+
+
+def by_hand_of(wildcards):
+    """The alignment made by hand; the stage says it if there is no such file."""
+    named = sheet[wildcards.specimen].alignment
+    return named if named and Path(named).is_file() else []
 
 
 def tilt_series_of(wildcards):
@@ -156,11 +162,9 @@ def each_method(path, *only):
 
 def each_resolution(ending):
     """A file of the resolution of every method, if it is measured."""
-    return (
-        each_method("resolution/{method}" + ending + ".csv")
-        if run.resolution.splits
-        else []
-    )
+    if not run.resolution.splits:
+        return []
+    return each_method(f"resolution/{{method}}{ending}.csv")
 
 
 def volume_files():
@@ -185,56 +189,23 @@ def simulated(specimen):
     return [f"{run.results}/{raw}"] if raw.startswith("simulated/") and is_ours else []
 
 
-def raw_digest(specimen):
-    """Digest of the raw files, remembered by path, size and time of change."""
+def raw_files(specimen):
+    """Digest of the raw files of a specimen: new content is ingested again."""
     row = sheet[specimen]
-    patterns = [] if simulated(specimen) else [row.raw]
-    patterns += [p for p in (row.haadf, row.tilts) if p]
-    files = sorted(f for p in patterns for f in _files(p))
-    return sha256("".join(map(_digest_of, files)).encode()).hexdigest()[:16]
+    named = (None if simulated(specimen) else row.raw, row.haadf, row.tilts)
+    memory = Path(".snakemake/raw_digests.json")
+    return raw_digest([pattern for pattern in named if pattern], memory)
 
 
-def _files(pattern):
-    found = glob(pattern)
-    inside = [str(f) for p in found if os.path.isdir(p) for f in Path(p).rglob("*")]
-    return [f for f in [*found, *inside] if os.path.isfile(f)]
-
-
-def _digest_of(file):
-    state = os.stat(file)
-    known = Path(".snakemake/raw_digests.json")
-    cache = json.loads(known.read_text()) if known.is_file() else {}
-    key = f"{os.path.abspath(file)} {state.st_size} {state.st_mtime_ns}"
-    if key not in cache:
-        with open(file, "rb") as stream:
-            digest = sha256()
-            while block := stream.read(1 << 20):
-                digest.update(block)
-        cache[key] = digest.hexdigest()
-        known.parent.mkdir(exist_ok=True)
-        known.write_text(json.dumps(cache))
-    return cache[key]
-
-
-def take_lock():
-    """Refuse to run where a living run works; a dead one's lock is void."""
+def take_run_lock():
+    """Refuse to run where a living run works."""
     if FINISHED_ONLY in os.environ:
         return
-    path = Path(run.results) / ".lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    global lock  # held open as long as this process lives
-    lock = path.open("a+")
+    global run_lock  # held open as long as this process lives
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.seek(0)
-        raise WorkflowError(
-            f"{path}: process {lock.read()} is working on these results. "
-            "Wait for it to end, or stop it."
-        ) from None
-    lock.truncate(0)
-    lock.write(str(os.getpid()))
-    lock.flush()
+        run_lock = take_lock(Path(run.results, ".lock"))
+    except BlockingIOError as held:
+        raise WorkflowError(str(held)) from None
 
 
 def report_what_finished():
@@ -244,12 +215,25 @@ def report_what_finished():
     merged = Path(".snakemake/merged_config.json")
     merged.write_text(json.dumps(config))
     deploy = ["--use-conda"] if workflow.deployment_settings.deployment_method else []
+    files = ["--snakefile", workflow.main_snakefile, "--configfile", str(merged), "--"]
     subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all", *deploy]
-        + ["--snakefile", workflow.main_snakefile, "--configfile", str(merged), "--"]
-        + [f"{run.results}/report.html"],
+        [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--cores",
+            "1",
+            *deploy,
+            *files,
+            report_page,
+        ],
         env={**os.environ, FINISHED_ONLY: "1"},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
         check=False,
     )
+    print(f"\nThe report of what finished: {report_page}. The rest:", file=sys.stderr)
     for fault in failures(run, list(sheet)):
-        print("{specimen}: {stage}: {reason} ({log})".format(**fault), file=sys.stderr)
+        print(
+            "  {specimen}: {stage}: {reason} ({log})".format(**fault), file=sys.stderr
+        )

@@ -17,7 +17,7 @@ checkpoint ingest:
     params:
         settings=settings("ingest"),
         row=lambda wildcards: row(wildcards.specimen, *INGEST_COLUMNS),
-        raw=lambda wildcards: raw_digest(wildcards.specimen),
+        raw=lambda wildcards: raw_files(wildcards.specimen),
         code=code("ingest"),
     script:
         "../workflow_scripts/ingest.py"

@@ -1,0 +1,82 @@
+"""config.yaml: what is accepted, what is refused, and in which words."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stemedx.params import LATER_METHODS, LATER_STAGES, METHODS, RunConfig, check_config
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_default_configuration_is_valid():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    assert check_config(config, "config.yaml").samples == "samples.tsv"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_the_other_configurations_are_valid(path):
+    check_config(yaml.safe_load(path.read_text()), path.name)
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({"align": {"max_shift": 3}}, "c.yaml: align.max_shift = 3: unknown key"),
+        ({"seed": "x"}, "c.yaml: seed = 'x': Input should be a valid integer"),
+        ({"align": {"max_shift_px": -3}}, "c.yaml: align.max_shift_px = -3: .*equal to 0"),
+        ({"device": "tpu"}, "c.yaml: device = 'tpu': .*'auto', 'cpu' or 'cuda'"),
+        ({"methods": []}, r"c.yaml: methods = \[\]: .*at least 1"),
+        ({"methods": ["sort"]}, "unknown method 'sort'; known: fbp, sirt"),
+        ({"methods": ["sirt", "sirt"]}, "listed twice"),
+        ({"reconstruct": {"sirt": {"filter_px": 10}}}, "sirt.filter_px = 10: must be odd"),
+        ({"train_denoiser": {"share_min": 0.95}}, "share_min must not exceed share_max"),
+    ],
+)
+def test_a_fault_is_named_with_key_value_bounds_and_file(config, line):
+    with pytest.raises(ValueError, match=line):
+        check_config(config, "c.yaml")
+
+
+def test_every_fault_has_its_line():
+    with pytest.raises(ValueError, match="seed") as caught:
+        check_config({"seed": -1, "device": "tpu"}, "c.yaml")
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("method", LATER_METHODS)
+def test_a_method_of_a_later_version_is_refused_as_such(method):
+    with pytest.raises(ValueError, match=f"method '{method}' is not part of this version"):
+        check_config({"methods": [method]}, "c.yaml")
+
+
+@pytest.mark.parametrize("stage", LATER_STAGES)
+def test_a_stage_of_a_later_version_is_refused_as_such(stage):
+    with pytest.raises(ValueError, match=f"section '{stage}': this stage is not part"):
+        check_config({stage: {}}, "c.yaml")
+
+
+def test_no_method_is_known_and_unknown_at_once():
+    assert not set(METHODS) & set(LATER_METHODS)
+    assert not set(RunConfig.model_fields) & set(LATER_STAGES)
+
+
+@given(st.integers(0, 2**31))
+def test_the_seed_of_the_run_reaches_the_stages_that_draw(seed):
+    run = check_config({"seed": seed}, "c.yaml")
+    assert run.settings("split")["seed"] == seed
+    assert "seed" not in run.settings("align")
+
+
+def test_a_seed_of_its_own_stays_with_the_stage():
+    run = check_config({"seed": 3, "split": {"seed": 5}}, "c.yaml")
+    assert (run.settings("split")["seed"], run.settings("denoise")["seed"]) == (5, 3)
+
+
+def test_settings_are_plain_data_that_the_schema_reads_back():
+    run = check_config({"align": {"smooth_px": 1.5}}, "c.yaml")
+    again = check_config({"align": run.settings("align")}, "c.yaml")
+    assert again.align == run.align

@@ -1,0 +1,111 @@
+"""samples.tsv: what is accepted, what is refused, and in which words."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stemedx.sheet import is_range, read_sheet
+
+HEADER = "specimen\traw\telements"
+
+
+def sheet(folder, *lines, header=HEADER):
+    path = folder / "samples.tsv"
+    path.write_text("\n".join([header, *lines, ""]))
+    return path
+
+
+def test_the_bundled_sheet_is_valid():
+    rows = read_sheet(Path(__file__).parents[1] / "samples.tsv")
+    assert rows["dot"].elements == ("Se", "S", "Zn")
+
+
+def test_paths_are_relative_to_the_sheet(tmp_path):
+    header = HEADER + "\ttilts\talignment"
+    rows = read_sheet(sheet(tmp_path, "np1\traw/*.bcf\tSi\ta.rawtlt\thand.json", header=header))
+    row = rows["np1"]
+    assert (row.raw, row.tilts) == (f"{tmp_path}/raw/*.bcf", f"{tmp_path}/a.rawtlt")
+    assert row.alignment == f"{tmp_path}/hand.json"
+
+
+def test_an_absolute_path_stays(tmp_path):
+    assert read_sheet(sheet(tmp_path, "np1\t/data/np1\tSi"))["np1"].raw == "/data/np1"
+
+
+def test_simulated_files_are_found_by_the_workflow(tmp_path):
+    assert read_sheet(sheet(tmp_path, "np1\tsimulated/dot\tSi"))["np1"].raw == "simulated/dot"
+
+
+def test_other_columns_are_kept(tmp_path):
+    rows = read_sheet(sheet(tmp_path, "np1\traw\tSi\tJane", header=HEADER + "\toperator"))
+    assert rows["np1"].model_dump()["operator"] == "Jane"
+
+
+def test_lines_name_their_elements(tmp_path):
+    row = read_sheet(sheet(tmp_path, "np1\traw\tSe_La, S_Ka,Zn"))["np1"]
+    assert (row.elements, row.symbols) == (("Se_La", "S_Ka", "Zn"), ("Se", "S", "Zn"))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("../up\traw\tSe", r"line 2: specimen = '../up': String should match pattern"),
+        ("np1\t\tSe", "line 2: raw: Field required"),
+        ("np1\traw\tselenium", "'selenium' is neither an element symbol nor an X-ray line"),
+        ("np1\traw\tSe,Se_La", "an element is listed twice in Se,Se_La"),
+        ("np1\traw\tSe\tx", "line 2: 1 more fields than the header has"),
+        ("tables\traw\tSe", "specimen 'tables': the name is taken"),
+    ],
+)
+def test_a_fault_is_named_with_line_and_value(tmp_path, line, message):
+    with pytest.raises(ValueError, match=message):
+        read_sheet(sheet(tmp_path, line))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        ("pixel_nm", "-1", "pixel_nm = '-1': .*greater than 0"),
+        ("pixel_nm", "wide", "pixel_nm = 'wide': .*valid number"),
+        ("signal", "photons", "signal = 'photons': .*'counts', 'hits' or 'intensity'"),
+        ("kind", "map", "kind 'map' is not part of this version"),
+    ],
+)
+def test_a_fault_in_an_optional_column_is_named(tmp_path, column, value, message):
+    with pytest.raises(ValueError, match=message):
+        read_sheet(sheet(tmp_path, f"np1\traw\tSe\t{value}", header=f"{HEADER}\t{column}"))
+
+
+@pytest.mark.parametrize("second", ["np1", "NP1"])
+def test_a_duplicate_is_refused_also_where_only_the_case_differs(tmp_path, second):
+    with pytest.raises(ValueError, match=f"line 3: specimen '{second}' is listed twice"):
+        read_sheet(sheet(tmp_path, "np1\ta\tSe", f"{second}\tb\tSe"))
+
+
+def test_every_fault_is_told_at_once(tmp_path):
+    with pytest.raises(ValueError, match="line 2") as caught:
+        read_sheet(sheet(tmp_path, "a b\tx\tSe", "c\ty\tQqq"))
+    assert "line 3" in str(caught.value)
+
+
+def test_a_missing_sheet_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no such sample sheet. Set `samples`"):
+        read_sheet(tmp_path / "none.tsv")
+
+
+def test_a_sheet_without_tabs_is_recognised(tmp_path):
+    with pytest.raises(ValueError, match="no column 'specimen'.*separated by tabs"):
+        read_sheet(sheet(tmp_path, header="specimen,raw,elements"))
+
+
+def test_a_sheet_without_rows_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no specimens"):
+        read_sheet(sheet(tmp_path))
+
+
+@given(st.floats(-90, 90), st.floats(0.5, 20))
+def test_a_list_of_tilts_is_not_taken_for_a_file(first, step):
+    assert is_range(f"{first:.1f}:{-first:.1f}:{step:.2f}")
+    assert not is_range("tilts.rawtlt")
