@@ -9,12 +9,6 @@ configfile: "config.yaml"
 
 
 include: "rules/common.smk"
-
-
-pathvars:
-    results=run.results,
-
-
 include: "rules/simulate.smk"
 include: "rules/ingest.smk"
 include: "rules/element_maps.smk"
@@ -40,11 +34,3 @@ rule all:
     input:
         report_page,
         volume_files(),
-
-
-onstart:
-    take_run_lock()
-
-
-onerror:
-    report_what_finished()

@@ -32,6 +32,10 @@ report_page = f"{run.results}/report.html"
 names = "|".join(map(re.escape, sheet))
 
 
+pathvars:
+    results=run.results,
+
+
 wildcard_constraints:
     specimen=names,
     dataset=f"({names})(/halves/[0-9]+[ab])?",
@@ -237,3 +241,11 @@ def report_what_finished():
         print(
             "  {specimen}: {stage}: {reason} ({log})".format(**fault), file=sys.stderr
         )
+
+
+onstart:
+    take_run_lock()
+
+
+onerror:
+    report_what_finished()

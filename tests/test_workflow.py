@@ -1,0 +1,138 @@
+"""The whole workflow, run as a user would run it, on small simulated specimens."""
+
+import re
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stemedx import store
+
+pytestmark = pytest.mark.slow
+MAP_AXES = ("element", "tilt", "y", "x")
+
+
+def test_a_run_leaves_what_the_contract_promises(small_run):
+    dot = small_run.results / "dot"
+    names = {path.relative_to(dot).as_posix() for path in dot.rglob("*")}
+    wanted = {
+        "tilt_series.zarr",
+        "tilt_series.csv",
+        "element_maps.zarr",
+        "alignment.zarr",
+        "alignment.csv",
+        "denoised.zarr",
+        "volumes/sirt.ome.zarr",
+        "volumes/l1.ome.zarr",
+        "volumes/two_step.ome.zarr",
+        "volumes/haadf.ome.zarr",
+        "volumes/two_step_Zn.mrc",
+        "projections_360.zarr",
+        "resolution/two_step.csv",
+        "resolution/two_step_crossings.csv",
+        "thickness/two_step/statistics.csv",
+        "networks/denoiser.safetensors",
+        "networks/enhancer.csv",
+        "halves/0a/volumes/two_step.ome.zarr",
+        "figures",
+        "logs/align.log",
+        "benchmarks/align.tsv",
+    }
+    assert wanted <= names
+    assert not [name for name in names if name.endswith(".partial")]
+    assert (small_run.results / "report.html").stat().st_size > 10_000
+    tables = {path.stem for path in (small_run.results / "tables").glob("*.csv")}
+    assert tables >= {"specimens", "methods", "resolution", "thickness", "groups"}
+
+
+def test_the_counts_that_reach_the_maps_are_integers(small_run):
+    counts, attrs = store.read(
+        small_run.results / "dot/element_maps.zarr", axes=MAP_AXES, units="count"
+    )
+    assert np.issubdtype(counts.dtype, np.integer)
+    assert (attrs["elements"], len(attrs["tilt_deg"])) == (["Se", "S", "Zn"], counts.shape[1])
+    assert attrs["made_by"]["stage"] == "element_maps"
+
+
+def test_the_halves_add_up_to_the_counts(small_run):
+    a, b, whole = (
+        store.read(small_run.results / f"dot/{part}element_maps.zarr", axes=MAP_AXES, units="count")
+        for part in ("halves/0a/", "halves/0b/", "")
+    )
+    np.testing.assert_array_equal(a[0] + b[0], whole[0])
+
+
+def test_the_tables_are_keyed_by_specimen_element_and_method(small_run):
+    resolution = pd.read_csv(small_run.results / "tables/resolution.csv")
+    assert set(zip(resolution.element, resolution.method, strict=True)) == {
+        (element, method) for element in ("Se", "S", "Zn") for method in ("sirt", "l1", "two_step")
+    }
+    methods = pd.read_csv(small_run.results / "tables/methods.csv")
+    assert methods.recommended.sum() == 1
+
+
+def test_a_second_run_does_nothing(small_run):
+    started = time.monotonic()
+    done = small_run.snakemake()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stderr
+    assert time.monotonic() - started < 10  # the promise of the README
+
+
+def test_bad_specimens_are_named_and_the_others_finish(copy_of_project, write_sheet, small_config):
+    (copy_of_project.folder / "empty").mkdir()
+    (copy_of_project.folder / "broken").mkdir()
+    for tilt in (-10, 0, 10):
+        (copy_of_project.folder / f"broken/{tilt}.bcf").write_bytes(b"not a bcf at all")
+    write_sheet(
+        "dot\tsimulated/dot\tSe,S,Zn\t",
+        "lost\tnowhere/*.bcf\tSe\t",
+        "empty\tempty\tSe\t",
+        "broken\tbroken\tSe\t",
+        "absent\tsimulated/dot\tSe,Fe\t",
+        "hand\tsimulated/dot\tSe\tnone.json",
+    )
+    small_config(methods=["sirt"], resolution={"splits": 0})
+    done = copy_of_project.snakemake()
+    assert done.returncode == 1
+    results = copy_of_project.results
+    specimens = pd.read_csv(results / "tables/specimens.csv").set_index("specimen")
+    assert specimens.status["dot"] == "finished"
+    assert specimens.stage.drop("dot").to_dict() == {
+        "lost": "ingest",
+        "empty": "ingest",
+        "broken": "ingest",
+        "absent": "element_maps",
+        "hand": "align",
+    }
+    assert "nowhere" in specimens.reason["lost"]
+    assert "Fe" in specimens.reason["absent"]
+    assert "none.json" in specimens.reason["hand"]
+    page = (results / "report.html").read_text()
+    assert all(name in page for name in ("lost", "empty", "broken", "absent", "hand"))
+    assert "Traceback" not in re.sub(r"\S+\.py", "", done.stderr)
+    assert not (results / "lost/tilt_series.zarr").exists()
+
+
+def test_a_fault_in_the_configuration_stops_the_run_with_one_line(copy_of_project, small_config):
+    small_config(align={"max_shift": 3})
+    done = copy_of_project.snakemake("-n")
+    assert done.returncode == 1
+    assert "align.max_shift = 3: unknown key" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_killed_run_goes_on_where_it_stopped(copy_of_project, small_config, write_sheet):
+    write_sheet("dot\tsimulated/dot\tSe,S,Zn\t")
+    small_config(methods=["sirt"], resolution={"splits": 0})
+    run = copy_of_project.start()
+    maps = copy_of_project.results / "dot/tilt_series.zarr/zarr.json"
+    while not maps.exists() and run.poll() is None:
+        time.sleep(0.05)
+    copy_of_project.kill(run)
+    written = maps.stat().st_mtime_ns
+    done = copy_of_project.snakemake()
+    assert done.returncode == 0, done.stderr
+    assert maps.stat().st_mtime_ns >= written
+    assert not list(copy_of_project.results.rglob("*.partial"))
