@@ -142,7 +142,7 @@ def test_pins_of_conda_and_of_the_lock_agree():
     renamed["matplotlib-base"] = "matplotlib"
     for env in ENVS:
         for line in yaml.safe_load(env.read_text())["dependencies"]:
-            name, version = re.match(r"([a-z-]+)[= ]([\d.]*\d)", line).groups()
+            name, version = re.match(r"([a-z0-9-]+)[= ]([\d.]*\d)", line).groups()
             if name == "python":
                 continue
             pinned = re.findall(rf"^{renamed.get(name, name)}==(\S+)", lock, re.M)
