@@ -5,7 +5,7 @@ along +z, the tilt axis is y. See docs/conventions.md.
 """
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Integer, Real
+from jaxtyping import Float, Float32, Float64, Integer, Real, UInt8
 
 TiltAngles = Float64[np.ndarray, " tilt"]  # degrees
 Shifts = Float64[np.ndarray, "tilt 2"]  # (y, x), pixels
@@ -20,7 +20,12 @@ Profile = Float[np.ndarray, " n"]
 Slice = Float32[np.ndarray, "z x"]  # one plane normal to the tilt axis
 Volume = Float32[np.ndarray, "z y x"]  # count/nm, or count per voxel in solvers
 Volumes = Float32[np.ndarray, "element z y x"]
+Points = Float32[np.ndarray, "3 point"]  # (z, y, x) from the centre, pixels
+Labels = UInt8[np.ndarray, " point"]  # number of a material, 0 is vacuum
+MaterialShares = Float64[np.ndarray, "material tilt y x"]  # path in each, pixels
+Gains = Float64[np.ndarray, "element tilt"]  # factors on expected photons
 Mask = np.ndarray  # boolean, axes said where it is used
 Spectra = Integer[np.ndarray, "y x energy"]  # photons per channel
 SphereMap = Float[np.ndarray, "theta phi"]  # one value per direction
+Point = Float64[np.ndarray, " 3"]  # (z, y, x), voxels
 Block = Float32[np.ndarray, "..."]  # solver layout, see project/blocks.py

@@ -30,6 +30,24 @@ class Seeded(Model):
     """Seed of the stage; the `seed` of the run unless given here."""
 
 
+def tilt_range(text: str) -> tuple[float, ...]:
+    """Return the tilts that ``first:last:step`` stands for, degrees.
+
+    Raises
+    ------
+    ValueError
+        If it is not three numbers, or the steps do not lead from first to last.
+    """
+    try:
+        first, last, step = (float(part) for part in text.split(":"))
+    except ValueError:
+        raise ValueError(f"expected first:last:step, such as -60:60:10, found {text!r}") from None
+    n_steps = (last - first) / step if step else -1.0
+    if n_steps < 1 or abs(n_steps - round(n_steps)) > 1e-6:
+        raise ValueError(f"{text!r}: steps of {step:g} do not lead from {first:g} to {last:g}")
+    return tuple(round(first + n * step, 9) for n in range(round(n_steps) + 1))
+
+
 class PhantomParams(Model):
     """One simulated specimen."""
 
@@ -65,6 +83,14 @@ class PhantomParams(Model):
 
     haadf_snr: float = Field(25.0, gt=0)
     """Largest HAADF value over the standard deviation of its noise."""
+
+    @field_validator("tilts")
+    @classmethod
+    def _rising(cls, value: str) -> str:
+        tilts = tilt_range(value)
+        if tilts[0] > tilts[-1]:
+            raise ValueError("tilts must rise")
+        return value
 
 
 class SimulateParams(Seeded):
@@ -280,6 +306,9 @@ class ThicknessParams(Model):
 
     max_particles: int = Field(4, ge=1)
     """The largest this many particles are analysed."""
+
+    uncovered_px: float = Field(0.5, ge=0, le=10)
+    """A direction is uncovered where an element is thinner than this, voxels."""
 
 
 class FiguresParams(Model):
