@@ -25,6 +25,7 @@ Labels = UInt8[np.ndarray, " point"]  # number of a material, 0 is vacuum
 MaterialShares = Float64[np.ndarray, "material tilt y x"]  # path in each, pixels
 Gains = Float64[np.ndarray, "element tilt"]  # factors on expected photons
 Mask = np.ndarray  # boolean, axes said where it is used
+ElementCounts = Integer[np.ndarray, "element y x"]  # photons of one tilt
 Spectra = Integer[np.ndarray, "y x energy"]  # photons per channel
 SphereMap = Float[np.ndarray, "theta phi"]  # one value per direction
 Point = Float64[np.ndarray, " 3"]  # (z, y, x), voxels
