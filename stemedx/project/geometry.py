@@ -1,0 +1,70 @@
+"""Where each projection of a tilt series was taken from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from stemedx.arrays import TiltAngles
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """The size and place of every map of a tilt series.
+
+    The volume has as many planes along the beam as the maps have columns. A map is
+    *aligned* by rotating it by `rotation_deg` counter-clockwise as displayed (row 0
+    on top) about its centre, then moving it by `shift_px`.
+
+    Parameters
+    ----------
+    tilt_deg
+        ``(tilt,)`` stage tilts, degrees.
+    n_y, n_x
+        Rows and columns of a map, pixels.
+    rotation_deg
+        ``(tilt,)`` degrees; None where no map is rotated.
+    shift_px
+        ``(tilt, axis)`` rows down and columns right, pixels; None where no map is
+        shifted.
+
+    Raises
+    ------
+    ValueError
+        If there is no tilt, or there is not one rotation or shift per tilt.
+    """
+
+    # The lengths of the others are checked below, by a message that a user can read.
+    tilt_deg: TiltAngles
+    n_y: int
+    n_x: int
+    rotation_deg: np.ndarray | None = None
+    shift_px: np.ndarray | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse numbers of tilts that differ."""
+        if self.n_tilts == 0:
+            raise ValueError("expected at least one tilt, found none. Check `tilt_deg`.")
+        for name in ("rotation_deg", "shift_px"):
+            values = getattr(self, name)
+            if values is not None and len(values) != self.n_tilts:
+                raise ValueError(
+                    f"expected one entry of {name} per tilt ({self.n_tilts}), found "
+                    f"{len(values)}. Align the tilt series again."
+                )
+
+    @property
+    def n_tilts(self) -> int:
+        """Number of projections."""
+        return len(self.tilt_deg)
+
+    def motion(self, tilt: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the rotation (2, 2) and shift (2,) that align a map, in (y, x).
+
+        A point ``p`` from the centre of the measured map lies at ``R p + s`` from
+        the centre of the aligned one.
+        """
+        angle = 0.0 if self.rotation_deg is None else np.deg2rad(self.rotation_deg[tilt])
+        # Rows point down: counter-clockwise as displayed takes +x to -y.
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        shift = np.zeros(2) if self.shift_px is None else self.shift_px[tilt]
+        return rotation, shift

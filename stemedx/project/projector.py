@@ -1,0 +1,93 @@
+"""Volumes to maps and back: one sparse product, then a warp per tilt."""
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from stemedx.arrays import Block, Rates, TiltAngles, Volumes
+from stemedx.project.blocks import block_to_maps, volumes_to_block
+from stemedx.project.geometry import Geometry
+from stemedx.project.operators import LinearOperator
+from stemedx.project.parallel import for_each
+from stemedx.project.system import SlicePair, system_matrix
+from stemedx.project.warp import warp_matrix
+
+TILTS_AT_ONCE = 20
+
+
+def projector(geometry: Geometry, n_elements: int) -> LinearOperator:
+    """Return the projector from volumes to maps in the measured frame.
+
+    All planes and elements share one sparse matrix; its adjoint is its exact
+    transpose, warps included.
+
+    Parameters
+    ----------
+    geometry
+        Tilts, sizes, and how each map is aligned.
+    n_elements
+        Volumes projected together.
+
+    Returns
+    -------
+    operator
+        From ``(z, x, y, element)`` to ``(tilt, x, y, element)`` float32 blocks, in
+        units of pixels: a volume of ones projects to path lengths in pixels.
+    """
+    n_tilts, n_y, n_x = geometry.n_tilts, geometry.n_y, geometry.n_x
+    pair = SlicePair(system_matrix(geometry.tilt_deg, n_x, n_x))
+    warps = [warp_matrix(geometry, tilt) for tilt in range(n_tilts)]
+    unwarps = [None if warp is None else csr_array(warp.T) for warp in warps]
+    domain_shape = (n_x, n_x, n_y, n_elements)
+    range_shape = (n_tilts, n_x, n_y, n_elements)
+
+    def forward(volume: Block) -> Block:
+        projected = pair.forward(volume.reshape(n_x * n_x, -1))
+        _warp(projected.reshape(range_shape), warps)
+        return projected.reshape(range_shape)
+
+    def adjoint(maps: Block) -> Block:
+        if any(warp is not None for warp in unwarps):
+            maps = maps.copy()
+            _warp(maps, unwarps)
+        return pair.adjoint(maps.reshape(n_tilts * n_x, -1)).reshape(domain_shape)
+
+    return LinearOperator(forward, adjoint, domain_shape, range_shape)
+
+
+def project(volumes: Volumes, tilt_deg: TiltAngles) -> Rates:
+    """Return the aligned maps of volumes, a few tilts at a time.
+
+    Parameters
+    ----------
+    volumes
+        ``(element, z, y, x)`` per voxel.
+    tilt_deg
+        ``(tilt,)`` degrees, any number of them.
+
+    Returns
+    -------
+    maps
+        ``(element, tilt, y, x)`` sums along the beam, in the units of the volumes
+        times pixels of path.
+    """
+    n_elements, n_z, n_y, n_x = volumes.shape
+    block = volumes_to_block(volumes).reshape(n_z * n_x, -1)
+    maps = np.empty((n_elements, len(tilt_deg), n_y, n_x), np.float32)
+    for first in range(0, len(tilt_deg), TILTS_AT_ONCE):
+        tilts = slice(first, first + TILTS_AT_ONCE)
+        matrix = system_matrix(tilt_deg[tilts], n_z, n_x)
+        projected = SlicePair(matrix).forward(block)
+        maps[:, tilts] = block_to_maps(projected.reshape(-1, n_x, n_y, n_elements))
+    return maps
+
+
+def _warp(maps: Block, matrices: list[csr_array | None]) -> None:
+    """Replace each map of a ``(tilt, x, y, element)`` block by its matrix times it."""
+
+    def warp(tilt: int) -> None:
+        matrix = matrices[tilt]
+        if matrix is not None:
+            flat = maps[tilt].reshape(matrix.shape[1], -1)
+            maps[tilt] = (matrix @ flat).reshape(maps[tilt].shape)
+
+    for_each(warp, range(len(matrices)))
