@@ -45,9 +45,9 @@ lock:
 	@echo "Installing the pinned packages into .venv (a minute or two)"
 	@$(PIP) install --require-hashes -r requirements.lock
 	@if $(PIP) install --retries 1 --timeout 20 --index-url $(TORCH_INDEX) $(TORCH); \
-	then echo "torch: installed from $(TORCH_INDEX)"; \
+	then echo "torch: with the index $(TORCH_INDEX)"; \
 	else echo "torch: $(TORCH_INDEX) cannot be used; installing with plain pip"; \
-	$(PIP) install $(TORCH); fi
+	$(PIP) install $(TORCH); fi; $(BIN)/python -c 'import torch; print("torch:", torch.__version__)'
 	@touch $@
 
 .venv/.test: .venv/.run requirements-dev.lock
