@@ -1,1 +1,93 @@
-"""Placeholder while the stage is written."""
+"""Stage `ingest`: raw files -> one checked tilt series."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stemedx import store, tables
+from stemedx.ingest.gather import gather
+from stemedx.ingest.series import SparseSpectra, TiltSeries
+from stemedx.params import IngestParams
+from stemedx.provenance import made_by
+from stemedx.sheet import SheetRow
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    params: IngestParams,
+    *,
+    row: SheetRow,
+    simulated: list[Path],
+    tilt_series: Path,
+    manifest: Path,
+) -> None:
+    """Check the raw files of a specimen; write `tilt_series` and its `manifest`.
+
+    Parameters
+    ----------
+    params
+        Of the stage.
+    row
+        What the sheet says of the specimen.
+    simulated
+        A folder to read in place of `row.raw`, or nothing.
+    tilt_series, manifest
+        Store and CSV to write.
+    """
+    series = gather(row, simulated, params.min_keV)
+    table = pd.DataFrame(series.manifest)
+    n_views = len(series.tilt_deg)
+    origins = ", ".join(sorted(set(table.tilt_origin) - {""}))
+    log.info(
+        "%s: %d tilts from %g to %g deg (from: %s), %g nm pixels, %g counts",
+        row.specimen,
+        n_views,
+        series.tilt_deg[0],
+        series.tilt_deg[-1],
+        origins,
+        series.pixel_nm,
+        table.counts.sum(),
+    )
+    layers, attrs = _content(series)
+    if series.haadf is not None:
+        layers["haadf"] = store.Layer(series.haadf, ("tilt", "y", "x"), "arb. unit")
+    store.write_group(
+        tilt_series,
+        layers,
+        specimen=row.specimen,
+        tilt_deg=series.tilt_deg.tolist(),
+        tilt_origin=origins,
+        pixel_nm=series.pixel_nm,
+        lines=list(row.elements),
+        signal=row.signal,
+        has_haadf=series.haadf is not None,
+        axes_shape=[n_views, *series.shape],
+        made_by=made_by("ingest", params, {path.name: path for path in simulated}),
+        **attrs,
+    )
+    tables.write(manifest, table)
+
+
+def _content(series: TiltSeries) -> tuple[dict[str, store.Layer], dict[str, Any]]:
+    """Return the arrays of the series and what a reader of them needs to know."""
+    content = series.content
+    if not isinstance(content, SparseSpectra):
+        units = "count" if content.dtype.kind == "u" else "intensity"
+        maps = store.Layer(content, ("element", "tilt", "y", "x"), units)
+        return {"maps": maps}, {"content": "maps"}
+    layers = {
+        "spectra_counts": store.Layer(content.counts, ("entry",), "count"),
+        "spectra_channels": store.Layer(content.channels, ("entry",), "channel"),
+        "spectra_ends": store.Layer(content.ends, ("row",), "entry"),
+    }
+    return layers, {
+        "content": "spectra",
+        "energy_offset_keV": content.axis.offset_keV,
+        "energy_scale_keV": content.axis.scale_keV,
+        "n_channels": content.axis.n_channels,
+        "beam_keV": content.beam_keV,
+        "resolution_MnKa_eV": content.resolution_eV,
+    }

@@ -1,0 +1,202 @@
+"""The tilt of each view, and where it is known from.
+
+In this order: the sheet, a calibrated axis, the metadata of the stage, the file name.
+A tilt that is not certain is refused: a wrong one is not seen in any later stage.
+"""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stemedx.ingest.files import numbers
+from stemedx.params import tilt_range
+from stemedx.sheet import is_range
+
+REMEDY = (
+    "Give them in the column tilts of the sheet: a list such as -60:60:10, a .rawtlt file, or a "
+    "table file<TAB>tilt_deg."
+)
+LARGEST_DEG = 90.0
+
+
+@dataclass(frozen=True)
+class View:
+    """One tilt of a series, before its tilt is certain; views of one place are equal.
+
+    Attributes
+    ----------
+    file
+        Where it is from.
+    index
+        Place in a file of several tilts; None in a file of one.
+    axis_deg
+        Tilt by a calibrated axis of the file; None without one.
+    stage_deg
+        Tilt by the metadata of the stage; None without.
+    """
+
+    file: Path
+    index: int | None = None
+    axis_deg: float | None = field(default=None, compare=False)
+    stage_deg: float | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """File name, and the place in it if it holds several tilts."""
+        return self.file.name if self.index is None else f"{self.file.name}[{self.index}]"
+
+
+@dataclass(frozen=True)
+class Tilts:
+    """The tilt of each view, degrees, where they are known from, and what is odd."""
+
+    deg: tuple[float, ...]
+    origin: str
+    warnings: tuple[str, ...] = ()
+
+
+def tilts_of(views: Sequence[View], said: str | None) -> Tilts:
+    """Return the tilts of all views of a series, in the order of `views`.
+
+    Parameters
+    ----------
+    views
+        In natural order of their files.
+    said
+        What the sheet says: a list ``first:last:step``, a file, or nothing.
+
+    Raises
+    ------
+    ValueError
+        If a tilt is unknown, or two are equal, or one is beyond 90 degrees, or the
+        sheet has more or fewer than there are views.
+    """
+    found = _said(views, said) if said else _measured(views)
+    _insist_distinct(views, found)
+    return found
+
+
+def _said(views: Sequence[View], said: str) -> Tilts:
+    if is_range(said):
+        return Tilts(_as_many(views, list(tilt_range(said)), f"tilts {said}"), "sheet")
+    path = Path(said)
+    if not path.is_file():
+        raise ValueError(f"{said}: expected a file of tilts, found none. {REMEDY}")
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    rows = [row for row in csv.reader(lines, delimiter="\t") if any(cell.strip() for cell in row)]
+    if all(len(row) == 1 for row in rows):
+        return Tilts(_as_many(views, _column(path, rows), said), path.name)
+    return Tilts(_by_name(path, views, rows), path.name)
+
+
+def _column(path: Path, rows: list[list[str]]) -> list[float]:
+    return [_number(path, n, row[0]) for n, row in enumerate(rows, start=1)]
+
+
+def _by_name(path: Path, views: Sequence[View], rows: list[list[str]]) -> tuple[float, ...]:
+    """Match a table ``file<TAB>tilt_deg`` with the views; its header may be missing."""
+    if rows[0][1].strip() == "tilt_deg":
+        rows = rows[1:]
+    known = {
+        Path(row[0].strip()).name: _number(path, n, row[1] if len(row) > 1 else "")
+        for n, row in enumerate(rows, start=1)
+    }
+    missing = [view.name for view in views if view.name not in known]
+    surplus = sorted(known.keys() - {view.name for view in views})
+    if missing or surplus:
+        raise ValueError(
+            f"{path}: expected one line for each raw file, found none for "
+            f"{', '.join(missing) or 'nothing'}, and lines for {', '.join(surplus) or 'nothing'} "
+            "that no file has. Correct the table or the column raw."
+        )
+    return tuple(known[view.name] for view in views)
+
+
+def _as_many(views: Sequence[View], tilts: list[float], where: str) -> tuple[float, ...]:
+    if len(tilts) != len(views):
+        raise ValueError(
+            f"{where}: expected as many tilts as views, found {len(tilts)} tilts for "
+            f"{len(views)} views ({views[0].name} to {views[-1].name}). Correct the column tilts "
+            "or the column raw of the sheet."
+        )
+    return tuple(tilts)
+
+
+def _number(path: Path, line: int, text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(
+            f"{path}, line {line}: expected a tilt in degrees, found {text!r}. {REMEDY}"
+        ) from None
+
+
+def _measured(views: Sequence[View]) -> Tilts:
+    on_axis = [view.axis_deg for view in views if view.axis_deg is not None]
+    if len(on_axis) == len(views):
+        return Tilts(tuple(on_axis), "axis")
+    on_stage = [view.stage_deg for view in views if view.stage_deg is not None]
+    is_told = len(on_stage) == len(views) > 1 and len(set(on_stage)) > 1
+    if is_told:
+        return Tilts(tuple(on_stage), "metadata")
+    named = _named(views)
+    if named is None:
+        raise ValueError(
+            f"{views[0].file.parent}: the tilts of {views[0].name} to {views[-1].name} are "
+            f"unknown: no calibrated tilt axis, {_about_stage(on_stage)} in the metadata, and the "
+            f"file names do not tell. {REMEDY}"
+        )
+    doubt = [f"stage tilt {tilt:g} in the metadata, not used" for tilt in on_stage[:1]]
+    return Tilts(named, "file name", tuple(doubt))
+
+
+def _about_stage(on_stage: list[float]) -> str:
+    if not on_stage:
+        return "no stage tilt"
+    equal = " (all equal)" if len(set(on_stage)) == 1 else ""
+    return f"stage tilts {', '.join(f'{tilt:g}' for tilt in on_stage[:3])}{equal}"
+
+
+def _named(views: Sequence[View]) -> tuple[float, ...] | None:
+    """Return the one number that differs from file name to file name, if it can be a tilt.
+
+    A count of the files (0, 1, 2 ... or 1, 2, 3 ...) is no tilt, unless "deg" follows;
+    and whether the hyphen of ``dot-40`` is a sign cannot be told.
+    """
+    stems = [view.file.stem for view in views]
+    if any(re.search(r"[A-Za-z]-\d", stem) for stem in stems):
+        return None
+    columns = list(zip(*map(numbers, stems), strict=False))
+    is_regular = len({len(numbers(stem)) for stem in stems}) == 1
+    varying = [column for column in columns if len(set(column)) > 1]
+    if not is_regular or len(varying) != 1 or any(view.index is not None for view in views):
+        return None
+    tilts = varying[0]
+    start = min(tilts)
+    is_count = start in (0, 1) and sorted(tilts) == [start + n for n in range(len(tilts))]
+    if is_count and not all(re.search(r"\d ?(deg|°)", stem) for stem in stems):
+        return None
+    return tuple(tilts) if max(map(abs, tilts)) <= LARGEST_DEG else None
+
+
+def _insist_distinct(views: Sequence[View], tilts: Tilts) -> None:
+    seen: dict[float, str] = {}
+    for view, tilt in zip(views, tilts.deg, strict=True):
+        if not abs(tilt) <= LARGEST_DEG:  # NaN too
+            raise ValueError(
+                f"{view.file}: expected a tilt within +-90 degrees, found {tilt:g} ({view.name}, "
+                f"from the {tilts.origin}). {REMEDY}"
+            )
+        if tilt in seen:
+            raise ValueError(
+                f"{view.file}: expected different tilts, found {tilt:g} degrees for both "
+                f"{seen[tilt]} and {view.name} (from the {tilts.origin}). {REMEDY}"
+            )
+        seen[tilt] = view.name
+    if len(views) < 2:
+        raise ValueError(
+            f"{views[0].file}: expected a series of several tilts, found one view. Name all raw "
+            "files in the column raw."
+        )
