@@ -6,6 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 MAX_THREADS = 8
+# Work on fewer values than this is over before a thread has started.
+WORTH_A_THREAD = 200_000
 Item = TypeVar("Item")
 
 
@@ -14,8 +16,22 @@ def n_threads() -> int:
     return min(MAX_THREADS, len(os.sched_getaffinity(0)))
 
 
-def for_each(work: Callable[[Item], None], items: Iterable[Item]) -> None:
-    """Call `work` on each item, several at a time; raise what it raises."""
+def for_each(work: Callable[[Item], None], items: Iterable[Item], n_values: int) -> None:
+    """Call `work` on each item, several at a time if there is enough of it.
+
+    Parameters
+    ----------
+    work
+        Releases Python's lock while it computes, and leaves the other items alone.
+    items
+        What it is called with.
+    n_values
+        How many values are touched in all.
+    """
+    if n_values < WORTH_A_THREAD:
+        for item in items:
+            work(item)
+        return
     with ThreadPoolExecutor(n_threads()) as pool:
         for _ in pool.map(work, items):
             pass

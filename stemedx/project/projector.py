@@ -1,14 +1,15 @@
 """Volumes to maps and back: one sparse product, then a warp per tilt."""
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csc_array, csr_array
 
 from stemedx.arrays import Block, Rates, TiltAngles, Volumes
 from stemedx.project.blocks import block_to_maps, volumes_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.operators import LinearOperator
 from stemedx.project.parallel import for_each
-from stemedx.project.system import SlicePair, system_matrix
+from stemedx.project.products import CutMatrix
+from stemedx.project.system import system_matrix
 from stemedx.project.warp import warp_matrix
 
 TILTS_AT_ONCE = 20
@@ -34,14 +35,15 @@ def projector(geometry: Geometry, n_elements: int) -> LinearOperator:
         units of pixels: a volume of ones projects to path lengths in pixels.
     """
     n_tilts, n_y, n_x = geometry.n_tilts, geometry.n_y, geometry.n_x
-    pair = SlicePair(system_matrix(geometry.tilt_deg, n_x, n_x))
+    matrix = system_matrix(geometry.tilt_deg, n_x, n_x)
+    gather, scatter = CutMatrix(csr_array(matrix.T), csr_array), CutMatrix(matrix, csc_array)
     warps = [warp_matrix(geometry, tilt) for tilt in range(n_tilts)]
     unwarps = [None if warp is None else csr_array(warp.T) for warp in warps]
     domain_shape = (n_x, n_x, n_y, n_elements)
     range_shape = (n_tilts, n_x, n_y, n_elements)
 
     def forward(volume: Block) -> Block:
-        projected = pair.forward(volume.reshape(n_x * n_x, -1))
+        projected = scatter @ volume.reshape(n_x * n_x, -1)
         _warp(projected.reshape(range_shape), warps)
         return projected.reshape(range_shape)
 
@@ -49,7 +51,7 @@ def projector(geometry: Geometry, n_elements: int) -> LinearOperator:
         if any(warp is not None for warp in unwarps):
             maps = maps.copy()
             _warp(maps, unwarps)
-        return pair.adjoint(maps.reshape(n_tilts * n_x, -1)).reshape(domain_shape)
+        return (gather @ maps.reshape(n_tilts * n_x, -1)).reshape(domain_shape)
 
     return LinearOperator(forward, adjoint, domain_shape, range_shape)
 
@@ -76,7 +78,7 @@ def project(volumes: Volumes, tilt_deg: TiltAngles) -> Rates:
     for first in range(0, len(tilt_deg), TILTS_AT_ONCE):
         tilts = slice(first, first + TILTS_AT_ONCE)
         matrix = system_matrix(tilt_deg[tilts], n_z, n_x)
-        projected = SlicePair(matrix).forward(block)
+        projected = CutMatrix(matrix, csc_array) @ block
         maps[:, tilts] = block_to_maps(projected.reshape(-1, n_x, n_y, n_elements))
     return maps
 
@@ -90,4 +92,4 @@ def _warp(maps: Block, matrices: list[csr_array | None]) -> None:
             flat = maps[tilt].reshape(matrix.shape[1], -1)
             maps[tilt] = (matrix @ flat).reshape(maps[tilt].shape)
 
-    for_each(warp, range(len(matrices)))
+    for_each(warp, range(len(matrices)), maps.size)

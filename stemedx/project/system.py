@@ -2,10 +2,9 @@
 
 import astra
 import numpy as np
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csr_array
 
-from stemedx.arrays import Block, TiltAngles
-from stemedx.project.parallel import for_each, n_threads
+from stemedx.arrays import TiltAngles
 
 
 def system_matrix(tilt_deg: TiltAngles, n_z: int, n_x: int) -> csr_array:
@@ -42,49 +41,3 @@ def system_matrix(tilt_deg: TiltAngles, n_z: int, n_x: int) -> csr_array:
             astra.matrix.delete(matrix_id)
     finally:
         astra.projector.delete(projector_id)
-
-
-class SlicePair:
-    """A matrix and its transpose, each laid out for a product with wide blocks.
-
-    Both products read every row of the wide operand of voxels once, in order: the
-    forward one scatters it (columns of the matrix), the adjoint one gathers it
-    (rows of the transpose). The matrix is cut by output rows, one piece per thread;
-    each output is summed in the same order whatever the cut.
-
-    Parameters
-    ----------
-    matrix
-        Rows ``(tilt, x)``, columns ``(z, x)``.
-    """
-
-    def __init__(self, matrix: csr_array) -> None:
-        self.shape = matrix.shape
-        self._pieces = [(rows, csc_array(matrix[rows])) for rows in _cuts(matrix.shape[0])]
-        transpose = csr_array(matrix.T)
-        self._transposed = [(rows, transpose[rows]) for rows in _cuts(matrix.shape[1])]
-
-    def forward(self, block: Block) -> Block:
-        """Return the matrix times ``(z x, column)`` as ``(tilt x, column)``."""
-        return _product(self._pieces, block, self.shape[0])
-
-    def adjoint(self, block: Block) -> Block:
-        """Return the transpose times ``(tilt x, column)`` as ``(z x, column)``."""
-        return _product(self._transposed, block, self.shape[1])
-
-
-def _cuts(n_rows: int) -> list[slice]:
-    edges = np.linspace(0, n_rows, n_threads() + 1).round().astype(int)
-    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
-
-
-def _product(pieces: list, block: Block, n_rows: int) -> Block:
-    if len(pieces) == 1:
-        return pieces[0][1] @ block
-    product = np.empty((n_rows, block.shape[1]), np.float32)
-
-    def fill(piece: tuple) -> None:
-        product[piece[0]] = piece[1] @ block
-
-    for_each(fill, pieces)
-    return product

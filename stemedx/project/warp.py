@@ -67,7 +67,7 @@ def align_maps(maps: Rates, geometry: Geometry) -> tuple[Rates, Series]:
         for image in (*aligned[:, tilt], coverage[tilt]):
             image[:] = (matrix @ image.T.ravel()).reshape(image.T.shape).T
 
-    for_each(align, range(geometry.n_tilts))
+    for_each(align, range(geometry.n_tilts), maps.size)
     return aligned, coverage
 
 

@@ -1,1 +1,55 @@
-"""Placeholder."""
+"""SIRT of the HAADF series."""
+
+import numpy as np
+
+from stemedx.arrays import MeasuredMaps, Rates, Volumes
+from stemedx.params import HaadfParams
+from stemedx.project.blocks import block_to_volumes, maps_to_block
+from stemedx.project.geometry import Geometry
+from stemedx.project.projector import projector
+from stemedx.reconstruct.filters import box_mean
+from stemedx.reconstruct.sirt import sirt
+
+
+def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: HaadfParams) -> Volumes:
+    """Return the SIRT of HAADF images less their vacuum level, per voxel.
+
+    Parameters
+    ----------
+    maps
+        ``(element, tilt, y, x)`` HAADF as the only "element", in the measured frame.
+    geometry
+        Tilts, and how each image is aligned.
+    params
+        Number of iterations, and the box whose lowest mean is the vacuum level.
+
+    Returns
+    -------
+    volumes
+        ``(element, z, y, x)`` per voxel, >= 0, in the aligned frame.
+    """
+    operator = projector(geometry, len(maps))
+    data = maps_to_block(without_vacuum(maps, params.vacuum_px))
+    return block_to_volumes(sirt(operator, data, params.n_iterations))
+
+
+def without_vacuum(maps: MeasuredMaps, vacuum_px: int) -> Rates:
+    """Subtract from each image the lowest mean of a square of pixels in it.
+
+    The detector adds a level of its own, which is not a projection of anything. The
+    values are otherwise kept: noise around vacuum stays positive and negative.
+
+    Parameters
+    ----------
+    maps
+        ``(element, tilt, y, x)`` HAADF, arbitrary units.
+    vacuum_px
+        Side of the square, pixels; odd.
+
+    Returns
+    -------
+    maps
+        ``(element, tilt, y, x)`` float32; vacuum near 0.
+    """
+    level = box_mean(maps, vacuum_px).min(axis=(-2, -1), keepdims=True)
+    return np.asarray(maps, np.float32) - level

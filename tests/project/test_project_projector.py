@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.linalg import norm
 
-from stemedx.project import parallel
+from stemedx.project import parallel, products
 from stemedx.project.blocks import maps_to_block, volumes_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import TILTS_AT_ONCE, project, projector
@@ -106,18 +106,22 @@ def test_a_shift_moves_the_measured_map_against_it():
 
 
 def test_results_do_not_depend_on_the_number_of_threads(rng, monkeypatch):
-    shift_px = rng.uniform(-2, 2, (3, 2))
-    results = []
-    for n in (1, 2, 5):
-        monkeypatch.setattr(parallel, "n_threads", lambda n=n: n)
-        monkeypatch.setattr("stemedx.project.system.n_threads", lambda n=n: n)
-        operator = projector(Geometry(TILT_DEG, 6, 17, shift_px=shift_px), 2)
-        x = np.random.default_rng(1).random(operator.domain_shape, np.float32)
+    geometry = Geometry(TILT_DEG, 6, 17, shift_px=rng.uniform(-2, 2, (3, 2)))
+    x = rng.random((17, 17, 6, 2), np.float32)
+
+    def pair():
+        operator = projector(geometry, 2)
         y = operator.forward(x)
-        results.append((y, operator.adjoint(y)))
-    for y, back in results[1:]:
-        assert np.array_equal(y, results[0][0])
-        assert np.array_equal(back, results[0][1])
+        return y, operator.adjoint(y)
+
+    y, back = pair()
+    for module in (parallel, products):
+        monkeypatch.setattr(module, "WORTH_A_THREAD", 0)
+    for n in (1, 2, 5):
+        for module in (parallel, products):
+            monkeypatch.setattr(module, "n_threads", lambda n=n: n)
+        assert np.array_equal(pair()[0], y)
+        assert np.array_equal(pair()[1], back)
 
 
 def test_system_matrix_of_a_thin_slice_has_one_row_per_scan_pixel():
