@@ -9,7 +9,6 @@ import numpy as np
 
 from stemedx.arrays import Series
 from stemedx.ingest.calibration import one_pixel_nm, to_pixel_nm
-from stemedx.ingest.checks import insist_counts_or_rates, to_integers
 from stemedx.ingest.haadf import is_haadf, read_pictures, to_pictures, to_series
 from stemedx.ingest.reader import Signal, read_signals
 from stemedx.ingest.series import (
@@ -21,6 +20,7 @@ from stemedx.ingest.series import (
 )
 from stemedx.ingest.tilts import Tilts, View, tilts_of
 from stemedx.ingest.views import views_of
+from stemedx.maps.checks import insist_counts_or_rates, to_integers
 from stemedx.sheet import SheetRow
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def _read(path: Path) -> MapSeries:
         )
     signal = signals[0]
     values = signal.load()
-    insist_counts_or_rates(values, path)
+    insist_counts_or_rates(values, path, ("tilt", "y", "x"))
     pixel_nm = to_pixel_nm(signal.axes[1], signal.axes[2], path)
     return MapSeries(path, values, views_of(signal, signal.axes[0]), pixel_nm, tuple(said))
 

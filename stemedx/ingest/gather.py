@@ -3,13 +3,12 @@
 from pathlib import Path
 
 from stemedx.ingest.exported_maps import gather_maps, map_files
-from stemedx.ingest.files import raw_files
 from stemedx.ingest.series import TiltSeries
 from stemedx.ingest.spectrum_images import gather_spectra
 from stemedx.sheet import SheetRow
 
 
-def gather(row: SheetRow, simulated: list[Path], min_keV: float) -> TiltSeries:  # noqa: N803
+def gather(files: list[Path], row: SheetRow, min_keV: float) -> TiltSeries:  # noqa: N803
     """Return the tilt series of one specimen.
 
     Files that are named after elements of the sheet are exported maps; else spectrum
@@ -17,10 +16,10 @@ def gather(row: SheetRow, simulated: list[Path], min_keV: float) -> TiltSeries: 
 
     Parameters
     ----------
+    files
+        Raw files in natural order.
     row
         What the sheet says.
-    simulated
-        One folder to read in place of `row.raw`, or none.
     min_keV
         Channels of spectra below are left out.
 
@@ -29,7 +28,6 @@ def gather(row: SheetRow, simulated: list[Path], min_keV: float) -> TiltSeries: 
     ValueError
         If the files are not one complete tilt series; with file, value and remedy.
     """
-    files = raw_files(str(simulated[0]) if simulated else row.raw, "raw")
     named = map_files(files, row.elements)
     if named:
         return gather_maps(files, named, row)

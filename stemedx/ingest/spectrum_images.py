@@ -15,7 +15,6 @@ from stemedx.ingest.calibration import (
     to_energy_axis,
     to_pixel_nm,
 )
-from stemedx.ingest.checks import insist_counts_or_rates, to_integers
 from stemedx.ingest.haadf import Picture, is_haadf, read_pictures, to_pictures, to_series
 from stemedx.ingest.reader import Axis, Signal, read_signals
 from stemedx.ingest.series import (
@@ -29,6 +28,7 @@ from stemedx.ingest.series import (
 from stemedx.ingest.tilts import Tilts, View, tilts_of
 from stemedx.ingest.views import is_spectrum_image, views_of
 from stemedx.logs import progress
+from stemedx.maps.checks import insist_counts_or_rates, to_integers
 from stemedx.sheet import SheetRow
 
 log = logging.getLogger(__name__)
@@ -173,7 +173,7 @@ def _scan_axes(signal: Signal, energy: int) -> tuple[Axis | None, Axis, Axis]:
 
 def _to_sparse(spectra: np.ndarray, view: View, axis: EnergyAxis, min_keV: float) -> csr_array:  # noqa: N803
     """Return ``(pixel, channel)`` counts without the channels below `min_keV`."""
-    insist_counts_or_rates(spectra, view.file)
+    insist_counts_or_rates(spectra, view.file, ("y", "x", "channel"))
     counts = spectra if spectra.dtype.kind in "u" else to_integers(spectra)
     if counts is None:
         raise ValueError(

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from stemedx import store, tables
+from stemedx.ingest.files import raw_files
 from stemedx.ingest.gather import gather
 from stemedx.ingest.series import SparseSpectra, TiltSeries
 from stemedx.params import IngestParams
@@ -37,7 +38,8 @@ def run(
     tilt_series, manifest
         Store and CSV to write.
     """
-    series = gather(row, simulated, params.min_keV)
+    files = raw_files(str(simulated[0]) if simulated else row.raw, "raw")
+    series = gather(files, row, params.min_keV)
     table = pd.DataFrame(series.manifest)
     n_views = len(series.tilt_deg)
     origins = ", ".join(sorted(set(table.tilt_origin) - {""}))
@@ -51,7 +53,8 @@ def run(
         series.pixel_nm,
         table.counts.sum(),
     )
-    layers, attrs = _content(series)
+    haadf = raw_files(row.haadf, "haadf") if row.haadf else []
+    layers, attrs = _content(series, params.min_keV)
     if series.haadf is not None:
         layers["haadf"] = store.Layer(series.haadf, ("tilt", "y", "x"), "arb. unit")
     store.write_group(
@@ -65,13 +68,16 @@ def run(
         signal=row.signal,
         has_haadf=series.haadf is not None,
         axes_shape=[n_views, *series.shape],
-        made_by=made_by("ingest", params, {path.name: path for path in simulated}),
+        made_by=made_by("ingest", params, {path.name: path for path in files + haadf}),
         **attrs,
     )
     tables.write(manifest, table)
 
 
-def _content(series: TiltSeries) -> tuple[dict[str, store.Layer], dict[str, Any]]:
+def _content(
+    series: TiltSeries,
+    min_keV: float,  # noqa: N803
+) -> tuple[dict[str, store.Layer], dict[str, Any]]:
     """Return the arrays of the series and what a reader of them needs to know."""
     content = series.content
     if not isinstance(content, SparseSpectra):
@@ -88,6 +94,7 @@ def _content(series: TiltSeries) -> tuple[dict[str, store.Layer], dict[str, Any]
         "energy_offset_keV": content.axis.offset_keV,
         "energy_scale_keV": content.axis.scale_keV,
         "n_channels": content.axis.n_channels,
+        "first_channel": content.axis.first_above(min_keV),
         "beam_keV": content.beam_keV,
         "resolution_MnKa_eV": content.resolution_eV,
     }

@@ -1,12 +1,21 @@
-"""Checks that every raw array has to pass."""
+"""Checks that every measured array has to pass."""
 
 from pathlib import Path
 
 import numpy as np
 
 
-def insist_counts_or_rates(values: np.ndarray, where: str | Path) -> None:
+def insist_counts_or_rates(values: np.ndarray, where: str | Path, axes: tuple[str, ...]) -> None:
     """Refuse values that neither counts nor intensities can have.
+
+    Parameters
+    ----------
+    values
+        What was measured.
+    where
+        File or element, for the message.
+    axes
+        Names of the axes of `values`.
 
     Raises
     ------
@@ -23,23 +32,23 @@ def insist_counts_or_rates(values: np.ndarray, where: str | Path) -> None:
         )
     if values.dtype.kind == "f":
         remedy = "Export it again without masked pixels"
-        _insist(values, np.isfinite(values), where, "finite values", remedy)
+        _insist(np.isfinite(values), values, f"{where}: expected finite values", axes, remedy)
     if values.dtype.kind in "fi":
         remedy = "Export counts before background subtraction and resampling"
-        _insist(values, values >= 0, where, "values >= 0", remedy)
+        _insist(values >= 0, values, f"{where}: expected values >= 0", axes, remedy)
 
 
 def _insist(
-    values: np.ndarray, is_fine: np.ndarray, where: str | Path, wanted: str, remedy: str
+    is_fine: np.ndarray, values: np.ndarray, wanted: str, axes: tuple[str, ...], remedy: str
 ) -> None:
     if is_fine.all():
         return
     n_faults = int(is_fine.size - is_fine.sum())
-    place = np.unravel_index(int(np.argmin(is_fine)), is_fine.shape)
-    index = ", ".join(str(int(n)) for n in place)
+    index = np.unravel_index(int(np.argmin(is_fine)), is_fine.shape)
+    place = ", ".join(f"{axis} {int(n)}" for axis, n in zip(axes, index, strict=True))
     raise ValueError(
-        f"{where}: expected {wanted}, found {float(values[place]):g} at index ({index}) and "
-        f"{n_faults} such values in all. {remedy}."
+        f"{wanted}, found {float(values[index]):g} at {place} ({n_faults} such values in all). "
+        f"{remedy}."
     )
 
 
