@@ -74,9 +74,25 @@ def to_counts(
     -------
     counts
         ``(element, tilt, y, x)`` photons, or their stand-ins.
+
+    Raises
+    ------
+    ValueError
+        If an intensity is negative or not finite, or a factor is not above 0.
     """
     if np.issubdtype(maps.dtype, np.integer):
         return maps
-    photons = maps / np.asarray(variance_to_mean)[:, None, None, None]
+    if not (np.isfinite(maps).all() and maps.min() >= 0):
+        raise ValueError(
+            f"expected finite intensities >= 0, found {np.nanmin(maps):g} to {maps.max():g}. "
+            "Make the element maps again, from data without background subtraction."
+        )
+    factors = np.asarray(variance_to_mean)
+    if not (factors > 0).all():
+        raise ValueError(
+            f"expected variance-to-mean factors above 0, found {variance_to_mean}. "
+            "Make the element maps again."
+        )
+    photons = maps / factors[:, None, None, None]
     whole = np.floor(photons)
     return (whole + (rng.random(photons.shape) < photons - whole)).astype(np.uint32)

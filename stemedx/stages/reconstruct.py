@@ -1,1 +1,72 @@
-"""Placeholder while the stage is written."""
+"""Stage `reconstruct`: measured maps -> volumes, by one method."""
+
+import logging
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from stemedx import store
+from stemedx.alignment import read_geometry
+from stemedx.arrays import MeasuredMaps
+from stemedx.params import ReconstructParams
+from stemedx.provenance import made_by
+
+log = logging.getLogger(__name__)
+MAP_AXES = ("element", "tilt", "y", "x")
+
+
+def run(
+    params: ReconstructParams,
+    *,
+    method: str,
+    element_maps: Path,
+    tilt_series: Path | None,
+    alignment: Path,
+    volume: Path,
+) -> None:
+    """Read the maps, reconstruct them by `method`, write the store `volume`.
+
+    Reads ``(element, tilt, y, x)`` counts or intensities in the measured frame;
+    writes ``(element, z, y, x)`` per nm of path in the aligned one. The method
+    ``haadf`` reads the HAADF of `tilt_series` instead, as an element of that name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such method, or no tilt series to read HAADF from.
+    """
+    own = getattr(params, method, None)
+    if own is None:
+        known = ", ".join(type(params).model_fields)
+        raise ValueError(f"expected one of the methods {known}, found {method!r}.")
+    if method == "haadf":
+        maps, attrs = _read_haadf(tilt_series)
+    else:
+        maps, attrs = store.read(element_maps, axes=MAP_AXES, units=("count", "intensity"))
+    geometry = read_geometry(alignment, attrs["tilt_deg"], maps.shape[-2:])
+    log.info("%s of %s: %s, sum %g", method, attrs["elements"], maps.shape, maps.sum(dtype=float))
+    # By name, so that the code digest of one method does not depend on the others.
+    module = f"stemedx.reconstruct.{method}"
+    per_voxel = import_module(module).reconstruct(maps, geometry, own)
+    inputs = {"element_maps": element_maps, "tilt_series": tilt_series, "alignment": alignment}
+    read = {name: path for name, path in inputs.items() if path is not None}
+    store.write_volumes(
+        volume,
+        per_voxel / attrs["pixel_nm"],
+        elements=attrs["elements"],
+        pixel_nm=attrs["pixel_nm"],
+        units=f"{attrs['units']}/nm",
+        tilt_deg=attrs["tilt_deg"],
+        method=method,
+        made_by=made_by("reconstruct", own, read, module),
+    )
+
+
+def _read_haadf(tilt_series: Path | None) -> tuple[MeasuredMaps, dict[str, Any]]:
+    """Return the HAADF series as the map of one element."""
+    if tilt_series is None:
+        raise ValueError("method 'haadf': expected a tilt series to read from, found none.")
+    units = "arb. unit"
+    images = store.read_layer(tilt_series, "haadf", axes=("tilt", "y", "x"), units=units)
+    attrs = store.read_attrs(tilt_series)
+    return images[None], {**attrs, "elements": ["HAADF"], "units": units}

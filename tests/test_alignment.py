@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from stemedx import store
+from stemedx.alignment import read_geometry
+
+TILT_DEG = [-40.0, 5.0, 30.0]
+
+
+@pytest.fixture
+def alignment(tmp_path, rng):
+    layers = {
+        "rotation_deg": store.Layer(rng.random(3), ("tilt",), "deg"),
+        "shift_px": store.Layer(rng.random((3, 2)), ("tilt", "axis"), "pixel"),
+    }
+    path = tmp_path / "alignment.zarr"
+    store.write_group(path, layers, tilt_deg=TILT_DEG, pixel_nm=0.8, map_shape=[4, 8])
+    return path
+
+
+def test_the_geometry_holds_what_the_store_holds(alignment):
+    geometry = read_geometry(alignment, TILT_DEG, (4, 8))
+    axes = ("tilt", "axis")
+    shift_px = store.read_layer(alignment, "shift_px", axes=axes, units="pixel")
+    rotation_deg = store.read_layer(alignment, "rotation_deg", axes=("tilt",), units="deg")
+    assert (geometry.n_y, geometry.n_x) == (4, 8)
+    assert np.array_equal(geometry.tilt_deg, TILT_DEG)
+    assert np.array_equal(geometry.shift_px, shift_px)
+    assert np.array_equal(geometry.rotation_deg, rotation_deg)
+
+
+@pytest.mark.parametrize(
+    ("tilt_deg", "map_shape"),
+    [([-40.0, 5.0], (4, 8)), (TILT_DEG[::-1], (4, 8)), (TILT_DEG, (8, 4))],
+)
+def test_the_alignment_of_another_series_is_refused(alignment, tilt_deg, map_shape):
+    with pytest.raises(ValueError, match=r"alignment\.zarr: expected the alignment of"):
+        read_geometry(alignment, tilt_deg, map_shape)

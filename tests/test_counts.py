@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
+
+from stemedx.counts import split_counts, to_counts
+
+counts_of_any_kind = st.sampled_from([np.uint8, np.uint16, np.uint32]).flatmap(
+    lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=4, max_side=5))
+)
+
+
+@given(counts_of_any_kind, st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
+def test_shares_add_up_to_the_counts(counts, fraction, seed):
+    first, second = split_counts(counts, fraction, np.random.default_rng(seed))
+    assert np.array_equal(first + second, counts)
+    assert (first <= counts).all()  # unsigned: a larger share would wrap round
+    assert first.dtype == second.dtype == counts.dtype
+
+
+def test_shares_of_poisson_counts_are_poisson_and_independent(rng):
+    counts = rng.poisson(2.5, 200_000).astype(np.uint16)
+    first, second = split_counts(counts, 0.3, rng)
+    error = 5 / np.sqrt(counts.size)  # 5 standard errors, of order 1 each
+    assert first.mean() == pytest.approx(0.75, abs=error)
+    assert first.var() == pytest.approx(0.75, abs=2 * error)
+    assert second.var() == pytest.approx(1.75, abs=3 * error)
+    assert np.corrcoef(first, second)[0, 1] == pytest.approx(0, abs=error)
+
+
+@pytest.mark.parametrize("fraction", [0.0, 1.0, -0.1, 1.5])
+def test_a_share_must_be_a_part(rng, fraction):
+    with pytest.raises(ValueError, match="strictly between 0 and 1"):
+        split_counts(np.array([3], np.uint16), fraction, rng)
+
+
+def test_counts_come_back_untouched(rng):
+    counts = rng.poisson(3, (2, 3, 4, 8)).astype(np.uint16)
+    assert to_counts(counts, [1.0, 1.0], rng) is counts
+
+
+def test_intensities_are_rounded_without_bias(rng):
+    maps = np.full((2, 3, 100, 120), 0.35, np.float32)
+    counts = to_counts(maps, [0.2, 0.5], rng)
+    # 1.75 and 0.7 photons; 5 standard errors of 36000 draws between two integers
+    assert counts.mean(axis=(1, 2, 3)) == pytest.approx([1.75, 0.7], abs=5 * 0.5 / 36_000**0.5)
+    assert set(np.unique(counts[0])) == {1, 2}
+    assert set(np.unique(counts[1])) == {0, 1}
+
+
+@pytest.mark.parametrize("wrong", [-0.25, np.nan, np.inf])
+def test_intensities_must_be_finite_and_not_negative(rng, wrong):
+    maps = np.full((1, 2, 4, 8), 0.5, np.float32)
+    maps[0, 1, 2, 3] = wrong
+    with pytest.raises(ValueError, match="finite intensities >= 0"):
+        to_counts(maps, [0.2], rng)
+
+
+def test_variance_to_mean_must_be_positive(rng):
+    with pytest.raises(ValueError, match=r"factors above 0, found \[0\.2, 0\.0\]"):
+        to_counts(np.ones((2, 2, 4, 8), np.float32), [0.2, 0.0], rng)

@@ -1,0 +1,123 @@
+import ast
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stemedx import store
+from stemedx.params import ReconstructParams
+from stemedx.project.projector import project
+from stemedx.stages import reconstruct
+
+PIXEL_NM = 0.8
+TILT_DEG = np.array([-60.0, -30.0, -5.0, 20.0, 45.0])
+SHARED = {"tilt_deg": TILT_DEG.tolist(), "pixel_nm": PIXEL_NM}
+PARAMS = ReconstructParams.model_validate(
+    {
+        "fbp": {"filter_px": 3},
+        "sirt": {"filter_px": 3, "n_iterations": 20},
+        "l1": {"filter_px": 3, "n_outer": 5, "n_inner": 4, "penalty": 10.0},
+        "haadf": {"n_iterations": 20, "vacuum_px": 3},
+    }
+)
+
+
+@pytest.fixture
+def truth():
+    volumes = np.zeros((2, 14, 5, 14), np.float32)
+    volumes[0, 3:8, 1:4, 7:12] = 4.0
+    volumes[1, 6:9, 0:3, 5:9] = 9.0
+    return volumes
+
+
+@pytest.fixture
+def stores(tmp_path, truth, rng):
+    maps = project(truth, TILT_DEG)
+    element_maps, tilt_series = tmp_path / "element_maps.zarr", tmp_path / "tilt_series.zarr"
+    axes = ("element", "tilt", "y", "x")
+    counts = rng.poisson(maps).astype(np.uint16)
+    store.write(element_maps, counts, axes=axes, units="count", elements=["Se", "S"], **SHARED)
+    haadf = store.Layer(maps.sum(axis=0) + 50, ("tilt", "y", "x"), "arb. unit")
+    store.write_group(tilt_series, {"haadf": haadf}, has_haadf=True, **SHARED)
+    layers = {
+        "rotation_deg": store.Layer(np.zeros(5), ("tilt",), "deg"),
+        "shift_px": store.Layer(np.zeros((5, 2)), ("tilt", "axis"), "pixel"),
+    }
+    alignment = tmp_path / "alignment.zarr"
+    store.write_group(alignment, layers, map_shape=[5, 14], **SHARED)
+    inputs = {"element_maps": element_maps, "tilt_series": None, "alignment": alignment}
+    return {**inputs, "volume": tmp_path / "volumes" / "method.ome.zarr"}
+
+
+@pytest.mark.parametrize("method", ["fbp", "sirt", "l1"])
+def test_volumes_are_photons_per_nm(stores, truth, method):
+    reconstruct.run(PARAMS, method=method, **stores)
+    volumes, attrs = store.read_volumes(stores["volume"])
+    assert (attrs["units"], attrs["method"]) == ("count/nm", method)
+    assert (attrs["elements"], attrs["pixel_nm"]) == (["Se", "S"], PIXEL_NM)
+    for element in range(2):
+        assert np.corrcoef(volumes[element].ravel(), truth[element].ravel())[0, 1] > 0.65
+    # The tilts saw as many photons as there are, whatever the shape of the wedge.
+    if method != "fbp":
+        expected = truth.sum(axis=(1, 2, 3)) / PIXEL_NM
+        assert volumes.sum(axis=(1, 2, 3)) == pytest.approx(expected, rel=0.25)
+
+
+def test_haadf_is_one_channel_without_the_level_of_the_detector(stores, truth):
+    stores["tilt_series"] = stores["element_maps"].with_name("tilt_series.zarr")
+    reconstruct.run(PARAMS, method="haadf", **stores)
+    volumes, attrs = store.read_volumes(stores["volume"])
+    assert (attrs["elements"], attrs["units"]) == (["HAADF"], "arb. unit/nm")
+    both = truth.sum(axis=0)
+    assert np.corrcoef(volumes[0].ravel(), both.ravel())[0, 1] > 0.85
+    assert volumes[0].sum() == pytest.approx(both.sum() / PIXEL_NM, rel=0.1)  # 50 per pixel more
+
+
+def test_intensities_stay_intensities(stores):
+    maps, attrs = store.read(stores["element_maps"], axes=reconstruct.MAP_AXES, units="count")
+    scaled = maps.astype(np.float32) / 100
+    kept = {key: attrs[key] for key in ("elements", "tilt_deg", "pixel_nm")}
+    store.write(
+        stores["element_maps"], scaled, axes=reconstruct.MAP_AXES, units="intensity", **kept
+    )
+    reconstruct.run(PARAMS, method="sirt", **stores)
+    assert store.read_attrs(stores["volume"])["units"] == "intensity/nm"
+
+
+def test_provenance_tells_the_method_and_its_own_code(stores):
+    digests = {}
+    for method in ("fbp", "sirt"):
+        reconstruct.run(PARAMS, method=method, **stores)
+        origin = store.read_attrs(stores["volume"])["made_by"]
+        assert set(origin["inputs"]) == {"element_maps", "alignment"}
+        digests[method] = origin["code"]
+    assert digests["fbp"] != digests["sirt"]
+
+
+def test_methods_are_not_imported_until_they_are_asked_for():
+    """Or the change of one would rerun all of them."""
+    tree = ast.parse(Path(reconstruct.__file__).read_text())
+    names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    assert not [name for name in names if name.startswith("stemedx.reconstruct")]
+
+
+@pytest.mark.parametrize(
+    ("method", "std"),
+    [("fbp", 0.80925893), ("sirt", 1.0286593), ("l1", 1.0216866), ("haadf", 2.0302566)],
+)
+def test_same_code_same_numbers(stores, method, std):
+    """If this fails and it should: the numbers of users change; say so in the changelog."""
+    stores["tilt_series"] = stores["element_maps"].with_name("tilt_series.zarr")
+    reconstruct.run(PARAMS, method=method, **stores)
+    volumes, _ = store.read_volumes(stores["volume"])
+    assert volumes.std(dtype=np.float64) == pytest.approx(std, rel=1e-4)  # float32
+
+
+def test_an_unknown_method_is_refused(stores):
+    with pytest.raises(ValueError, match="one of the methods fbp, sirt, l1, haadf, found 'art'"):
+        reconstruct.run(PARAMS, method="art", **stores)
+
+
+def test_haadf_needs_a_tilt_series(stores):
+    with pytest.raises(ValueError, match="'haadf': expected a tilt series"):
+        reconstruct.run(PARAMS, method="haadf", **stores)
