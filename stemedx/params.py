@@ -243,6 +243,9 @@ class HaadfParams(Model):
     n_iterations: int = Field(100, ge=1)
     """Number of iterations."""
 
+    vacuum_px: int = Field(11, ge=1)
+    """Side of the square whose lowest mean in an image is its vacuum level, pixels."""
+
 
 class ReconstructParams(Model):
     """Parameters of the stage `reconstruct`: one section per method."""
