@@ -55,7 +55,7 @@ def sart(maps, tilt_deg, n_sweeps):
 
 
 def baselines(maps, tilt_deg):
-    """Volumes of the filtered maps by the methods that every package has."""
+    """Return what makes volumes of the filtered maps, by the methods that every package has."""
     n_elements, _, n_y, n_x = maps.shape
     operator = projector(Geometry(tilt_deg, n_y, n_x), n_elements)
     filtered = box_mean(maps, FILTER_PX)
@@ -69,7 +69,7 @@ def baselines(maps, tilt_deg):
 
 
 def two_step(maps, specimen, folder, run):
-    """The volumes of the paper's chain, made by the stages themselves."""
+    """Return the volumes of the paper's chain, made by the stages themselves."""
     elements, pixel_nm = list(specimen.elements), specimen.phantom.pixel_nm
     n_tilts = len(specimen.tilt_deg)
     known = {"tilt_deg": specimen.tilt_deg.tolist(), "pixel_nm": pixel_nm, "made_by": {}}
