@@ -27,7 +27,8 @@ def _optional(text: str | None) -> str | None:
 
 Lines = Annotated[tuple[str, ...], BeforeValidator(_list), Field(min_length=1)]
 Text = Annotated[str | None, BeforeValidator(_optional)]
-PositiveNumber = Annotated[float | None, BeforeValidator(_optional), Field(gt=0)]
+Positive = Annotated[float, Field(gt=0)]
+PositiveNumber = Annotated[Positive | None, BeforeValidator(_optional)]
 Number = Annotated[float | None, BeforeValidator(_optional)]
 Signal = Annotated[Literal["counts", "hits", "intensity"] | None, BeforeValidator(_optional)]
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemedx.sheet import is_range, read_sheet
+from stemedx.sheet import SheetRow, is_range, read_sheet
 
 HEADER = "specimen\traw\telements"
 
@@ -46,6 +46,11 @@ def test_other_columns_are_kept(tmp_path):
 def test_lines_name_their_elements(tmp_path):
     row = read_sheet(sheet(tmp_path, "np1\traw\tSe_La, S_Ka,Zn"))["np1"]
     assert (row.elements, row.symbols) == (("Se_La", "S_Ka", "Zn"), ("Se", "S", "Zn"))
+
+
+def test_a_row_survives_the_way_through_a_rule(tmp_path):
+    row = read_sheet(sheet(tmp_path, "np1\traw\tSe_La,S\t0.4", header=f"{HEADER}\tpixel_nm"))["np1"]
+    assert SheetRow.model_validate(row.model_dump(mode="json")) == row
 
 
 @pytest.mark.parametrize(
