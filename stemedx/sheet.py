@@ -21,8 +21,8 @@ def _list(text: str | list[str]) -> list[str]:
     return [part.strip() for part in parts if part.strip()]
 
 
-def _optional(text: str | None) -> str | None:
-    return text or None
+def _optional(cell: object) -> object:
+    return cell or None
 
 
 Lines = Annotated[tuple[str, ...], BeforeValidator(_list), Field(min_length=1)]
