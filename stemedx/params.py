@@ -294,6 +294,18 @@ class ResolutionParams(Model):
     thresholds: tuple[float, ...] = (0.5, 0.143)
     """Values of the FSC whose crossings are reported; the first is the headline."""
 
+    mask_threshold: float = Field(0.25, gt=0, lt=1)
+    """The mask holds voxels above this share of the brightest, in the smoothed sum of elements."""
+
+    mask_dilation_px: float = Field(3.0, ge=0)
+    """The mask reaches this much further than they do, pixels."""
+
+    significance: float = Field(4.0, ge=0)
+    """The halves must agree by this many standard deviations of noise for a crossing to count."""
+
+    mask_edge_px: float = Field(8.0, gt=0)
+    """Width of the soft edge of the mask, pixels."""
+
 
 class ThicknessParams(Model):
     """Parameters of the stage `thickness`."""
