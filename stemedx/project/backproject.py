@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csr_array
 
 from stemedx.arrays import Block, TiltAngles
-from stemedx.project.products import CutMatrix
+from stemedx.project.products import gathering
 
 
 def backproject(maps: Block, tilt_deg: TiltAngles, n_z: int) -> Block:
@@ -32,8 +32,8 @@ def backproject(maps: Block, tilt_deg: TiltAngles, n_z: int) -> Block:
         ``(z, x, y, element)`` block.
     """
     n_tilts, n_x, n_y, n_elements = maps.shape
-    matrix = CutMatrix(_matrix(tilt_deg, n_z, n_x), csr_array)
-    return (matrix @ maps.reshape(n_tilts * n_x, -1)).reshape(n_z, n_x, n_y, n_elements)
+    matrix = gathering(_matrix(tilt_deg, n_z, n_x))
+    return matrix.times(maps.reshape(n_tilts * n_x, -1)).reshape(n_z, n_x, n_y, n_elements)
 
 
 def _matrix(tilt_deg: TiltAngles, n_z: int, n_x: int) -> csr_array:

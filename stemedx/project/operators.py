@@ -13,14 +13,15 @@ class LinearOperator:
     Parameters
     ----------
     forward
-        Maps an array of `domain_shape` to one of `range_shape`.
+        Maps an array of `domain_shape` to one of `range_shape`: a new one, or the
+        contiguous one given as `out`. Fresh memory costs more than the product itself.
     adjoint
-        Maps back; ``<forward(x), y> == <x, adjoint(y)>``.
+        Maps back, likewise; ``<forward(x), y> == <x, adjoint(y)>``.
     domain_shape, range_shape
         Shapes on either side.
     """
 
-    forward: Callable[[Block], Block]
-    adjoint: Callable[[Block], Block]
+    forward: Callable[..., Block]
+    adjoint: Callable[..., Block]
     domain_shape: tuple[int, ...]
     range_shape: tuple[int, ...]

@@ -1,47 +1,61 @@
-"""One sparse matrix times a wide block, shared among threads."""
+"""One sparse matrix times a wide block, shared among threads.
 
-from typing import TypeVar
+Each value of a product is summed in the same order wherever the matrix is cut, so
+that results do not depend on the number of threads.
+"""
 
 import numpy as np
 from scipy.sparse import csc_array, csr_array
 
 from stemedx.arrays import Block
-from stemedx.project.parallel import WORTH_A_THREAD, for_each, n_threads
+from stemedx.project.parallel import for_each, n_threads
 
-Layout = TypeVar("Layout", csr_array, csc_array)
+# So many rows of a few hundred columns stay in the cache until they are copied out.
+ROWS_AT_ONCE = 512
 
 
 class CutMatrix:
-    """A sparse matrix cut by rows, one piece for each thread.
-
-    Each value of a product is summed in the same order whatever the cut, so that
-    results do not depend on the number of threads.
+    """A sparse matrix cut into pieces of some of its rows.
 
     Parameters
     ----------
-    matrix
-        The whole, float32.
-    layout
-        What a piece is stored as. `csr_array` gathers rows of the block for each row
-        of the product: for matrices with many rows. `csc_array` reads the block once,
-        in order, and scatters it: for those with many columns.
+    pieces
+        The rows of each piece, and the piece, float32.
+    n_rows
+        Rows of the whole.
     """
 
-    def __init__(self, matrix: csr_array, layout: type[Layout]) -> None:
-        n_pieces = n_threads() if matrix.nnz >= WORTH_A_THREAD else 1
-        edges = np.linspace(0, matrix.shape[0], n_pieces + 1).round().astype(int)
-        cuts = [slice(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]
-        self._pieces = [(rows, layout(matrix[rows])) for rows in cuts]
-        self._n_rows = matrix.shape[0]
+    def __init__(self, pieces: list[tuple[slice, csr_array | csc_array]], n_rows: int) -> None:
+        self._pieces = pieces
+        self._n_rows = n_rows
 
-    def __matmul__(self, block: Block) -> Block:
-        """Return the product with a ``(row, column)`` block."""
-        if len(self._pieces) == 1:
-            return self._pieces[0][1] @ block
-        product = np.empty((self._n_rows, block.shape[1]), np.float32)
+    def times(self, block: Block, out: Block | None = None) -> Block:
+        """Return the product with a ``(row, column)`` block, written to `out` if given."""
+        product = np.empty((self._n_rows, block.shape[1]), np.float32) if out is None else out
 
-        def fill(piece: tuple) -> None:
+        def fill(piece: tuple[slice, csr_array | csc_array]) -> None:
             product[piece[0]] = piece[1] @ block
 
         for_each(fill, self._pieces, product.size)
         return product
+
+
+def gathering(matrix: csr_array) -> CutMatrix:
+    """Return a matrix with many rows, each of which gathers a few rows of the block."""
+    cuts = _cuts(matrix.shape[0], -(-matrix.shape[0] // ROWS_AT_ONCE))
+    return CutMatrix([(rows, matrix[rows]) for rows in cuts], matrix.shape[0])
+
+
+def scattering(matrix: csr_array) -> CutMatrix:
+    """Return a matrix with many columns, one piece per thread.
+
+    Each piece reads the block once, in order, and scatters its rows: gathering them
+    along the rays would read it again for every ray.
+    """
+    cuts = _cuts(matrix.shape[0], n_threads())
+    return CutMatrix([(rows, csc_array(matrix[rows])) for rows in cuts], matrix.shape[0])
+
+
+def _cuts(n_rows: int, n_pieces: int) -> list[slice]:
+    edges = np.linspace(0, n_rows, n_pieces + 1).round().astype(int)
+    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False) if b > a]

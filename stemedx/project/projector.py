@@ -1,14 +1,14 @@
 """Volumes to maps and back: one sparse product, then a warp per tilt."""
 
 import numpy as np
-from scipy.sparse import csc_array, csr_array
+from scipy.sparse import csr_array
 
 from stemedx.arrays import Block, Rates, TiltAngles, Volumes
 from stemedx.project.blocks import block_to_maps, volumes_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.operators import LinearOperator
 from stemedx.project.parallel import for_each
-from stemedx.project.products import CutMatrix
+from stemedx.project.products import gathering, scattering
 from stemedx.project.system import system_matrix
 from stemedx.project.warp import warp_matrix
 
@@ -36,22 +36,24 @@ def projector(geometry: Geometry, n_elements: int) -> LinearOperator:
     """
     n_tilts, n_y, n_x = geometry.n_tilts, geometry.n_y, geometry.n_x
     matrix = system_matrix(geometry.tilt_deg, n_x, n_x)
-    gather, scatter = CutMatrix(csr_array(matrix.T), csr_array), CutMatrix(matrix, csc_array)
+    forward_matrix, adjoint_matrix = scattering(matrix), gathering(csr_array(matrix.T))
     warps = [warp_matrix(geometry, tilt) for tilt in range(n_tilts)]
     unwarps = [None if warp is None else csr_array(warp.T) for warp in warps]
     domain_shape = (n_x, n_x, n_y, n_elements)
     range_shape = (n_tilts, n_x, n_y, n_elements)
 
-    def forward(volume: Block) -> Block:
-        projected = scatter @ volume.reshape(n_x * n_x, -1)
-        _warp(projected.reshape(range_shape), warps)
-        return projected.reshape(range_shape)
+    def forward(volume: Block, out: Block | None = None) -> Block:
+        columns = volume.reshape(n_x * n_x, -1)
+        projected = forward_matrix.times(columns, _rows(out, n_tilts * n_x)).reshape(range_shape)
+        _warp(projected, warps)
+        return projected
 
-    def adjoint(maps: Block) -> Block:
+    def adjoint(maps: Block, out: Block | None = None) -> Block:
         if any(warp is not None for warp in unwarps):
             maps = maps.copy()
             _warp(maps, unwarps)
-        return (gather @ maps.reshape(n_tilts * n_x, -1)).reshape(domain_shape)
+        columns = maps.reshape(n_tilts * n_x, -1)
+        return adjoint_matrix.times(columns, _rows(out, n_x * n_x)).reshape(domain_shape)
 
     return LinearOperator(forward, adjoint, domain_shape, range_shape)
 
@@ -78,9 +80,14 @@ def project(volumes: Volumes, tilt_deg: TiltAngles) -> Rates:
     for first in range(0, len(tilt_deg), TILTS_AT_ONCE):
         tilts = slice(first, first + TILTS_AT_ONCE)
         matrix = system_matrix(tilt_deg[tilts], n_z, n_x)
-        projected = CutMatrix(matrix, csc_array) @ block
+        projected = scattering(matrix).times(block)
         maps[:, tilts] = block_to_maps(projected.reshape(-1, n_x, n_y, n_elements))
     return maps
+
+
+def _rows(out: Block | None, n_rows: int) -> Block | None:
+    # Not a copy, or the product would be lost.
+    return None if out is None else out.reshape(n_rows, -1, copy=False)
 
 
 def _warp(maps: Block, matrices: list[csr_array | None]) -> None:

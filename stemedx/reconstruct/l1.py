@@ -66,53 +66,60 @@ def split_bregman(operator: LinearOperator, data: Block, params: L1Params) -> Bl
     largest = np.maximum(data.max(axis=(0, 1, 2)), 0)
     to_scale = np.divide(params.scale, largest, out=np.zeros_like(largest), where=largest > 0)
     backprojected = operator.adjoint(np.maximum(data, 0) * to_scale)
-    volume = np.zeros(operator.domain_shape, np.float32)
-    split, bregman = np.zeros_like(volume), np.zeros_like(volume)
+    equations = _NormalEquations(operator, params.penalty)
+    volume, split, bregman = (np.zeros(operator.domain_shape, np.float32) for _ in range(3))
     for _ in progress(range(params.n_outer), "Bregman iterations", params.n_outer):
-        right = _right_side(backprojected, split, bregman, params.penalty)
-        _conjugate_gradient(operator, volume, right, params.penalty, params.n_inner)
+        equations.solve(volume, backprojected, split, bregman, params.n_inner)
         _shrink(volume, split, bregman)
-    return volume * (largest / np.float32(params.scale))
+    scale(volume, largest / params.scale)
+    return volume
 
 
-def _right_side(backprojected: Block, split: Block, bregman: Block, penalty: float) -> Block:
-    right = np.empty_like(backprojected)
+class _NormalEquations:
+    """``(A^T A + penalty) x = A^T y + penalty (d - b)``, in memory taken once.
 
-    def fill(z: int) -> None:
-        np.subtract(split[z], bregman[z], out=right[z])
-        right[z] *= np.float32(penalty)
-        right[z] += backprojected[z]
-
-    for_planes(fill, right)
-    return right
-
-
-def _conjugate_gradient(
-    operator: LinearOperator, volume: Block, right: Block, penalty: float, n_iterations: int
-) -> None:
-    """Move `volume` in place towards ``(A^T A + penalty) volume = right``.
-
-    Each element has its own step, as if it were solved alone.
+    Parameters
+    ----------
+    operator
+        The A.
+    penalty
+        Weight of the splitting.
     """
-    one = np.ones(volume.shape[-1])
-    residual = right
-    add(residual, -one, _normal(operator, volume, penalty))
-    direction = residual.copy()
-    length = dots(residual, residual)
-    for _ in range(n_iterations):
-        image = _normal(operator, direction, penalty)
-        step = _ratio(length, dots(direction, image))
-        add(volume, step, direction)
-        add(residual, -step, image)
-        before, length = length, dots(residual, residual)
-        scale(direction, _ratio(length, before))
-        add(direction, one, residual)
 
+    def __init__(self, operator: LinearOperator, penalty: float) -> None:
+        self._operator, self._penalty = operator, penalty
+        shape = operator.domain_shape
+        self._residual, self._direction, self._image = (np.empty(shape, np.float32) for _ in "rdi")
+        self._maps = np.empty(operator.range_shape, np.float32)
+        self._one = np.ones(shape[-1])
 
-def _normal(operator: LinearOperator, volume: Block, penalty: float) -> Block:
-    image = operator.adjoint(operator.forward(volume))
-    add(image, np.full(volume.shape[-1], penalty), volume)
-    return image
+    def solve(
+        self, volume: Block, backprojected: Block, split: Block, bregman: Block, n_iterations: int
+    ) -> None:
+        """Move `volume` in place towards the solution, by conjugate gradients.
+
+        Each element has its own steps, as if it were solved alone.
+        """
+        residual, direction = self._residual, self._direction
+        np.copyto(residual, backprojected)
+        add(residual, self._penalty * self._one, split)
+        add(residual, -self._penalty * self._one, bregman)
+        add(residual, -self._one, self._apply(volume))
+        np.copyto(direction, residual)
+        length = dots(residual, residual)
+        for _ in range(n_iterations):
+            image = self._apply(direction)
+            step = _ratio(length, dots(direction, image))
+            add(volume, step, direction)
+            add(residual, -step, image)
+            before, length = length, dots(residual, residual)
+            scale(direction, _ratio(length, before))
+            add(direction, self._one, residual)
+
+    def _apply(self, volume: Block) -> Block:
+        image = self._operator.adjoint(self._operator.forward(volume, self._maps), self._image)
+        add(image, self._penalty * self._one, volume)
+        return image
 
 
 def _shrink(volume: Block, split: Block, bregman: Block) -> None:

@@ -63,11 +63,11 @@ def sirt(operator: LinearOperator, data: Block, n_iterations: int) -> Block:
     of_rows = _inverse(operator.forward(np.ones(operator.domain_shape, np.float32)))
     of_columns = _inverse(operator.adjoint(np.ones(operator.range_shape, np.float32)))
     volume = np.zeros(operator.domain_shape, np.float32)
+    update, residual = np.empty_like(volume), np.empty_like(data)
     for _ in progress(range(n_iterations), "SIRT iterations", n_iterations):
-        residual = operator.forward(volume)
-        np.subtract(data, residual, out=residual)
+        np.subtract(data, operator.forward(volume, residual), out=residual)
         residual *= of_rows
-        _step(volume, operator.adjoint(residual), of_columns)
+        _step(volume, operator.adjoint(residual, update), of_columns)
     return volume
 
 

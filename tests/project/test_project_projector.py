@@ -115,13 +115,30 @@ def test_results_do_not_depend_on_the_number_of_threads(rng, monkeypatch):
         return y, operator.adjoint(y)
 
     y, back = pair()
-    for module in (parallel, products):
-        monkeypatch.setattr(module, "WORTH_A_THREAD", 0)
-    for n in (1, 2, 5):
+    monkeypatch.setattr(parallel, "WORTH_A_THREAD", 0)
+    for n, rows in ((1, 512), (2, 7), (5, 1)):
+        monkeypatch.setattr(products, "ROWS_AT_ONCE", rows)
         for module in (parallel, products):
             monkeypatch.setattr(module, "n_threads", lambda n=n: n)
         assert np.array_equal(pair()[0], y)
         assert np.array_equal(pair()[1], back)
+
+
+def test_products_are_written_to_the_array_given(rng):
+    operator = projector(Geometry(TILT_DEG, 6, 7, shift_px=rng.uniform(-2, 2, (3, 2))), 2)
+    x, y = rng.random(operator.domain_shape, np.float32), rng.random((3, 7, 6, 2), np.float32)
+    maps, volume = np.empty_like(y), np.empty_like(x)
+    assert np.shares_memory(operator.forward(x, maps), maps)
+    assert np.shares_memory(operator.adjoint(y, volume), volume)
+    assert np.array_equal(maps, operator.forward(x))
+    assert np.array_equal(volume, operator.adjoint(y))
+
+
+def test_an_array_that_cannot_be_written_in_place_is_refused(rng):
+    operator = projector(Geometry(TILT_DEG, 6, 7), 2)
+    scattered = np.empty((2, 6, 7, 3), np.float32).T
+    with pytest.raises(ValueError, match="copy"):
+        operator.forward(rng.random(operator.domain_shape, np.float32), scattered)
 
 
 def test_system_matrix_of_a_thin_slice_has_one_row_per_scan_pixel():
