@@ -215,7 +215,9 @@ def _axis(axis: dict[str, Any]) -> Axis:
         values = np.asarray(axis["axis"], np.float64)
     else:
         steps = np.arange(int(axis["size"]), dtype=np.float64)
-        values = float(axis.get("offset") or 0) + float(axis.get("scale") or 1) * steps
+        offset, scale = (_number(axis.get(key)) for key in ("offset", "scale"))
+        # a scale of 0 is kept: it shows that nothing was calibrated
+        values = (offset or 0.0) + (1.0 if scale is None else scale) * steps
     units, name = (axis.get(key) for key in ("units", "name"))
     return Axis(
         name if isinstance(name, str) else "", units if isinstance(units, str) else "", values

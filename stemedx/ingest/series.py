@@ -103,7 +103,7 @@ def manifest_row(
 
 def ignored_row(file: Path, why: str) -> ManifestRow:
     """Return the line of a file that was read and not used."""
-    return manifest_row(file.name, np.nan, "", 0, [f"ignored: {why}"])
+    return manifest_row(file.name, np.nan, "", 0.0, [f"ignored: {why}"])
 
 
 def _times(shape: tuple[int, ...]) -> str:

@@ -232,7 +232,7 @@ def _manifest(
             one.view.name,
             tilt,
             tilts.origin,
-            one.counts.sum(dtype=np.int64),
+            float(one.counts.sum(dtype=np.int64)),
             [*one.warnings, *tilts.warnings, doubt],
         )
         for one, tilt in zip(spectra, tilt_deg.tolist(), strict=True)

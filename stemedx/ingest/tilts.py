@@ -70,9 +70,14 @@ def tilts_of(views: Sequence[View], said: str | None) -> Tilts:
     Raises
     ------
     ValueError
-        If a tilt is unknown, or two are equal, or one is beyond 90 degrees, or the
-        sheet has more or fewer than there are views.
+        If there is one view only, a tilt is unknown, two are equal, or one is beyond 90
+        degrees, or the sheet has more or fewer than there are views.
     """
+    if len(views) < 2:
+        raise ValueError(
+            f"{views[0].file}: expected a series of several tilts, found one view. Name all raw "
+            "files in the column raw."
+        )
     found = _said(views, said) if said else _measured(views)
     _insist_distinct(views, found)
     return found
@@ -138,25 +143,28 @@ def _measured(views: Sequence[View]) -> Tilts:
     if len(on_axis) == len(views):
         return Tilts(tuple(on_axis), "axis")
     on_stage = [view.stage_deg for view in views if view.stage_deg is not None]
-    is_told = len(on_stage) == len(views) > 1 and len(set(on_stage)) > 1
+    is_told = len(on_stage) == len(views) and len(set(on_stage)) > 1
     if is_told:
         return Tilts(tuple(on_stage), "metadata")
     named = _named(views)
     if named is None:
+        stage = _about_stage(on_stage, len(views))
         raise ValueError(
             f"{views[0].file.parent}: the tilts of {views[0].name} to {views[-1].name} are "
-            f"unknown: no calibrated tilt axis, {_about_stage(on_stage)} in the metadata, and the "
-            f"file names do not tell. {REMEDY}"
+            f"unknown: no calibrated tilt axis, {stage} in the metadata, and the file names do "
+            f"not tell. {REMEDY}"
         )
     doubt = [f"stage tilt {tilt:g} in the metadata, not used" for tilt in on_stage[:1]]
     return Tilts(named, "file name", tuple(doubt))
 
 
-def _about_stage(on_stage: list[float]) -> str:
+def _about_stage(on_stage: list[float], n_views: int) -> str:
     if not on_stage:
         return "no stage tilt"
-    equal = " (all equal)" if len(set(on_stage)) == 1 else ""
-    return f"stage tilts {', '.join(f'{tilt:g}' for tilt in on_stage[:3])}{equal}"
+    told = ", ".join(f"{tilt:g}" for tilt in on_stage[:3])
+    if len(on_stage) < n_views:
+        return f"stage tilts in {len(on_stage)} of {n_views} ({told})"
+    return f"equal stage tilts ({told})"
 
 
 def _named(views: Sequence[View]) -> tuple[float, ...] | None:
@@ -195,8 +203,3 @@ def _insist_distinct(views: Sequence[View], tilts: Tilts) -> None:
                 f"{seen[tilt]} and {view.name} (from the {tilts.origin}). {REMEDY}"
             )
         seen[tilt] = view.name
-    if len(views) < 2:
-        raise ValueError(
-            f"{views[0].file}: expected a series of several tilts, found one view. Name all raw "
-            "files in the column raw."
-        )

@@ -1,12 +1,10 @@
-"""Energies of X-ray lines: the door to exspy's table.
-
-exspy takes them from the X-ray line table of Chantler et al. as HyperSpy has it.
-"""
+"""Energies of X-ray lines: the door to exspy's table, which is HyperSpy's."""
 
 import logging
 import warnings
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 # K lines above this are too weakly excited and detected to be preferred.
 K_UP_TO_KEV = 10.0
@@ -99,7 +97,7 @@ def _table(symbol: str) -> dict[str, float]:
 
 
 @cache
-def _elements() -> dict[str, dict[str, dict[str, dict[str, dict[str, float]]]]]:
+def _elements() -> dict[str, Any]:
     """Return exspy's table; its import takes a second, and warns of its own future."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
