@@ -32,7 +32,8 @@ def raw_files(pattern: str, column: str) -> list[Path]:
         found = [path for path in place.iterdir() if _is_raw(path)]
         wanted = f"raw files ({', '.join(sorted(RAW))}) in this folder"
     else:
-        found = [Path(name) for name in glob(pattern)]  # noqa: PTH207 - absolute patterns too
+        matching = map(Path, glob(pattern))  # noqa: PTH207 - absolute patterns too
+        found = [path for path in matching if path.is_file() or path.suffix == ".zspy"]
         wanted = "a folder, a file, or files that match"
     if not found:
         raise ValueError(

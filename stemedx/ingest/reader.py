@@ -113,11 +113,6 @@ def read_signals(path: Path) -> tuple[list[Signal], list[str]]:
     return [_signal(path, one) for one in found], said
 
 
-def can_read(path: Path) -> bool:
-    """Tell whether there is a reader for files with this extension."""
-    return bool(_candidates(path))
-
-
 def _plugin(path: Path) -> tuple[str, str]:
     candidates = _candidates(path)
     preferred = PREFERRED.get(_extension(path))

@@ -116,7 +116,7 @@ def _read(path: Path, min_keV: float, found: Found) -> None:  # noqa: N803
     if images or pictures:
         found.pictures += [picture for one in pictures[:1] for picture in to_pictures(one)]
     else:
-        found.others.append((path, "; ".join(map(_text, signals)) or "no signal"))
+        found.others.append((path, "; ".join([*map(_text, signals), *said]) or "no signal"))
 
 
 def _text(signal: Signal) -> str:

@@ -41,18 +41,8 @@ def run(
     files = raw_files(str(simulated[0]) if simulated else row.raw, "raw")
     series = gather(files, row, params.min_keV)
     table = pd.DataFrame(series.manifest)
-    n_views = len(series.tilt_deg)
     origins = ", ".join(sorted(set(table.tilt_origin) - {""}))
-    log.info(
-        "%s: %d tilts from %g to %g deg (from: %s), %g nm pixels, %g counts",
-        row.specimen,
-        n_views,
-        series.tilt_deg[0],
-        series.tilt_deg[-1],
-        origins,
-        series.pixel_nm,
-        table.counts.sum(),
-    )
+    _tell(row.specimen, series, origins)
     haadf = raw_files(row.haadf, "haadf") if row.haadf else []
     layers, attrs = _content(series, params.min_keV)
     if series.haadf is not None:
@@ -67,11 +57,25 @@ def run(
         lines=list(row.elements),
         signal=row.signal,
         has_haadf=series.haadf is not None,
-        axes_shape=[n_views, *series.shape],
+        axes_shape=[len(series.tilt_deg), *series.shape],
         made_by=made_by("ingest", params, {path.name: path for path in files + haadf}),
         **attrs,
     )
     tables.write(manifest, table)
+
+
+def _tell(specimen: str, series: TiltSeries, origins: str) -> None:
+    """Log what a scientist would ask for."""
+    log.info(
+        "%s: %d tilts from %g to %g deg (from: %s), %g nm pixels, %d counts",
+        specimen,
+        len(series.tilt_deg),
+        series.tilt_deg[0],
+        series.tilt_deg[-1],
+        origins,
+        series.pixel_nm,
+        sum(float(line["counts"]) for line in series.manifest),
+    )
 
 
 def _content(

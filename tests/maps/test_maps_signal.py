@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from rsciio.hspy import file_reader
 
 from stemedx.maps.signal import expected_above_one, is_clipped, to_signal
 
@@ -81,3 +82,12 @@ def test_negative_intensities_are_refused(counts):
 def test_intensities_without_noise_to_tell_name_the_element():
     with pytest.raises(ValueError, match="Se: expected at least 3 tiles"):
         to_signal(np.full((2, 2, 8, 9), 0.5, np.float32), ELEMENTS, "intensity")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["sQD1", "sQD2", "cQD"])
+def test_real_maps_are_hits(data, name):
+    files = [data / f"han2021/{name}/{element}.hspy" for element in ("Se", "S", "Zn")]
+    maps = np.stack([file_reader(str(path))[0]["data"] for path in files])
+    assert expected_above_one(maps) > 100
+    assert to_signal(maps, ["Se", "S", "Zn"], None).signal == "hits"
