@@ -49,6 +49,12 @@ def settings(stage, method=None):
     return run.settings(stage, method)
 
 
+def phantom_settings(name):
+    """Parameters of one phantom: a change of another does not re-run it."""
+    plain = settings("simulate")
+    return {**plain, "phantoms": {name: plain["phantoms"][name]}}
+
+
 def code(stage, method=None):
     """Digest of the code of a stage: a change of it re-runs its rule."""
     own = [] if method is None else [f"stemedx.reconstruct.{method}"]

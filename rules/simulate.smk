@@ -15,7 +15,7 @@ rule simulate:
     resources:
         mem_mb=2000,
     params:
-        settings=settings("simulate"),
+        settings=lambda wildcards: phantom_settings(wildcards.phantom),
         code=code("simulate"),
     script:
         "../workflow_scripts/simulate.py"
