@@ -8,12 +8,14 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64, Integer, Real, UInt8
 
 TiltAngles = Float64[np.ndarray, " tilt"]  # degrees
+PerTilt = Float64[np.ndarray, " tilt"]
 Shifts = Float64[np.ndarray, "tilt 2"]  # (y, x), pixels
 Counts = Integer[np.ndarray, "*axes"]  # detected photons, never rescaled
 Rate = Float32[np.ndarray, "*axes"]  # expected photons
 ElementMaps = Integer[np.ndarray, "element tilt y x"]  # photons per pixel
 MeasuredMaps = Real[np.ndarray, "element tilt y x"]  # counts, or intensities
 Rates = Float32[np.ndarray, "element tilt y x"]  # expected photons per pixel
+PatchArray = Real[np.ndarray, "patch channel rows columns"]  # of one batch
 RatesPerMap = Float64[np.ndarray, "element tilt #y #x"]  # or one number per map
 ByElement = Float64[np.ndarray, " element"]
 Series = Real[np.ndarray, "tilt y x"]  # one image per tilt
@@ -22,6 +24,7 @@ Profile = Float[np.ndarray, " n"]
 ShellCounts = Integer[np.ndarray, " shell"]  # Fourier coefficients
 Slice = Float32[np.ndarray, "z x"]  # one plane normal to the tilt axis
 Volume = Float32[np.ndarray, "z y x"]  # count/nm, or count per voxel in solvers
+CoarseVolume = Float32[np.ndarray, "coarse_z coarse_y coarse_x"]  # means over cubes
 Volumes = Float32[np.ndarray, "element z y x"]
 Points = Float32[np.ndarray, "3 point"]  # (z, y, x) from the centre, pixels
 Labels = UInt8[np.ndarray, " point"]  # number of a material, 0 is vacuum

@@ -1,0 +1,125 @@
+"""Figures of the alignment: what was moved by how much, and what it did."""
+
+import textwrap
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from stemedx.arrays import Series
+from stemedx.figures.canvas import colour_of, degrees, legend_below, new_figure, rounded, styled
+
+COLUMNS = ("tilt_deg", "rotation_deg", "shift_x_px", "shift_y_px", "residual")
+
+
+@styled
+def shifts_figure(
+    table: pd.DataFrame, *, pixel_nm: float, origin: str, warnings: Sequence[str]
+) -> Figure:
+    """Draw shift, rotation and residual of each tilt.
+
+    Parameters
+    ----------
+    table
+        `COLUMNS`, a row for each tilt.
+    pixel_nm
+        Edge of a pixel, nm.
+    origin
+        Where the alignment comes from.
+    warnings
+        What the alignment warned of; written under the plots.
+    """
+    figure = new_figure(8.0, 3.1 + 0.2 * len(warnings))
+    shifts, residual = figure.subplots(1, 2)
+    tilts = table["tilt_deg"]
+    for n, axis in enumerate("xy"):
+        shifts.plot(
+            tilts, table[f"shift_{axis}_px"], "o-", color=colour_of(n), label=f"moved along {axis}"
+        )
+    shifts.set(xlabel="tilt (°)", ylabel=f"shift (pixel of {pixel_nm:.3g} nm)")
+    shifts.set_title(_rotation_text(table["rotation_deg"]))
+    legend_below(shifts, 2)
+    residual.plot(tilts, table["residual"], "o-", color=colour_of(2))
+    residual.set(xlabel="tilt (°)", ylabel="residual (1)")
+    residual.set_ylim(bottom=min(0.0, float(np.nan_to_num(table["residual"]).min())))
+    residual.set_title("Misfit of each tilt after alignment")
+    figure.suptitle(f"Alignment, {origin}")
+    if warnings:
+        lines = [line for text in warnings for line in textwrap.wrap(f"Warning: {text}", 110)]
+        figure.supxlabel("\n".join(lines), fontsize=8.5, color=colour_of(0))
+    return figure
+
+
+def _rotation_text(rotation_deg: pd.Series) -> str:
+    if np.ptp(rotation_deg) < 0.005:
+        return f"Shifts; every map rotated by {rotation_deg.iloc[0]:.2f}°"
+    return f"Shifts; maps rotated by {rotation_deg.min():.2f}° to {rotation_deg.max():.2f}°"
+
+
+def profile_table(
+    before: Series, after: Series, tilt_deg: Sequence[float], pixel_nm: float
+) -> pd.DataFrame:
+    """Return the sums of each map over its columns and over its rows.
+
+    Parameters
+    ----------
+    before, after
+        ``(tilt, y, x)`` sum over elements as measured, and in the aligned frame.
+    tilt_deg
+        Stage tilts, degrees.
+    pixel_nm
+        Edge of a pixel, nm; positions count from the centre of the map.
+    """
+    parts = []
+    for along, summed in (("y", 2), ("x", 1)):
+        n = before.shape[3 - summed]
+        position = rounded((np.arange(n) - (n - 1) / 2) * pixel_nm, 6)
+        parts.append(
+            pd.DataFrame(
+                {
+                    "along": along,
+                    "tilt_deg": np.repeat(np.asarray(tilt_deg, float), n),
+                    "position_nm": np.tile(position, len(tilt_deg)),
+                    "before": rounded(before.sum(axis=summed, dtype=np.float64).ravel()),
+                    "after": rounded(after.sum(axis=summed, dtype=np.float64).ravel()),
+                }
+            )
+        )
+    return pd.concat(parts)
+
+
+@styled
+def profiles_figure(table: pd.DataFrame, units: str) -> Figure:
+    """Draw the sums of each map before and after alignment, tilt by tilt.
+
+    Along the tilt axis (y) aligned sums are the same at every tilt. Across it (x)
+    the sum over y is the sinogram of the specimen seen as one slice: smooth traces.
+
+    Parameters
+    ----------
+    table
+        As `profile_table` makes it.
+    units
+        Unit of the maps.
+    """
+    figure = new_figure(8.0, 5.2)
+    axes = figure.subplots(2, 2)
+    wording = {"y": "sum of each row, along the tilt axis", "x": "sum of each column, across it"}
+    for row, (along, part) in zip(axes, table.groupby("along", sort=False), strict=True):
+        top = part[["before", "after"]].to_numpy().max() or 1.0
+        for panel, name in zip(row, ("before", "after"), strict=True):
+            picture = part.pivot(index="tilt_deg", columns="position_nm", values=name)
+            shown = panel.pcolormesh(
+                picture.columns, range(len(picture)), picture, cmap="viridis", vmin=0, vmax=top,
+                shading="nearest", rasterized=True,
+            )  # fmt: skip
+            step = -(-len(picture) // 7)
+            panel.set_yticks(
+                range(0, len(picture), step), list(map(degrees, picture.index[::step]))
+            )
+            panel.set(xlabel=f"{along} (nm)", ylabel="tilt")
+            panel.set_title(f"{name}: {wording[str(along)]}")
+            panel.grid(False)
+        figure.colorbar(shown, ax=list(row), label=units, pad=0.01)
+    return figure

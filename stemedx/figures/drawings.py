@@ -1,0 +1,268 @@
+"""Every figure of a specimen: drawn, with its numbers, title and caption.
+
+The place of a drawing is the folder of its stage and its name, without an ending.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import ndimage
+
+from stemedx.arrays import MeasuredMaps, Rates, Series
+from stemedx.figures import alignment, lines, spheres
+from stemedx.figures.bodies import Body
+from stemedx.figures.canvas import degrees
+from stemedx.figures.grids import Column, composite_grid, grid_table, image_grid
+from stemedx.figures.rendering import bodies_figure
+from stemedx.figures.surfaces import Surface, corner_table
+
+N_TILTS = 5  # of which the measured maps are shown
+BOX_PX = 11  # the smoothing to which the paper compares its network
+SIGNALS = {"counts": "counts", "hits": "hits (counts clipped to 0 or 1)", "intensity": "intensity"}
+NETWORKS = {"denoiser": "Training of Q^D", "enhancer": "Training of Q^S"}
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure and what belongs beside it."""
+
+    place: str
+    figure: Figure
+    numbers: pd.DataFrame
+    title: str
+    caption: str
+
+
+def draw_maps(maps: MeasuredMaps, attrs: dict[str, Any]) -> list[Drawing]:
+    """Draw some of the measured maps, and the sums of all.
+
+    Parameters
+    ----------
+    maps
+        ``(element, tilt, y, x)``.
+    attrs
+        Attributes of their store.
+    """
+    tilts, elements = attrs["tilt_deg"], attrs["elements"]
+    chosen = sorted({round(n) for n in np.linspace(0, len(tilts) - 1, N_TILTS)})
+    columns = [Column(f"{tilts[n]:g}", degrees(tilts[n]), maps[:, n]) for n in chosen]
+    title = f"Measured maps: {SIGNALS[attrs['signal']]} per pixel"
+    caption = f"{len(chosen)} of {len(tilts)} tilts, as measured (not aligned)."
+    sums = dict(zip(elements, maps.sum(axis=(2, 3), dtype=np.float64), strict=True))
+    table = pd.DataFrame({"tilt_deg": tilts, **sums})
+    return [
+        grid_drawing("element_maps/maps", columns, attrs, title=title, caption=caption),
+        Drawing(
+            "element_maps/sums",
+            lines.counts_figure(table, elements, attrs["units"]),
+            table,
+            "Sum of each map",
+            "What the sums do beyond the specimen's own change is shadowing, dose or drift.",
+        ),
+    ]
+
+
+def draw_denoised(maps: MeasuredMaps, rates: Rates, attrs: dict[str, Any]) -> list[Drawing]:
+    """Draw the maps nearest to tilt 0 before and after Q^D.
+
+    Parameters
+    ----------
+    maps, rates
+        ``(element, tilt, y, x)`` measured, and expected according to the network.
+    attrs
+        Attributes of the maps' store.
+    """
+    middle = int(np.abs(attrs["tilt_deg"]).argmin())
+    measured = maps[:, middle].astype(np.float32)
+    smooth = ndimage.uniform_filter(measured, (0, BOX_PX, BOX_PX))
+    denoised = Column("denoised", "denoised by Q^D", rates[:, middle])
+    columns = [
+        Column("measured", "measured", measured),
+        Column("mean", f"measured, mean of {BOX_PX} x {BOX_PX}", smooth),
+        denoised,
+    ]
+    elements, pixel_nm = attrs["elements"], attrs["pixel_nm"]
+    title = f"Denoising at {degrees(attrs['tilt_deg'][middle])}"
+    figure = image_grid(
+        columns,
+        elements,
+        pixel_nm=pixel_nm,
+        units=attrs["units"],
+        title=title,
+        scaled_to=denoised,
+    )
+    caption = "A row has one scale, that of the denoised map: most single photons are above it."
+    numbers = grid_table(columns, elements, pixel_nm)
+    return [Drawing("denoise/maps", figure, numbers, title, caption)]
+
+
+def draw_alignment(
+    table: pd.DataFrame, total: Series, aligned: Series, attrs: dict[str, Any]
+) -> list[Drawing]:
+    """Draw what the alignment did to each map.
+
+    Parameters
+    ----------
+    table
+        `alignment.COLUMNS`, a row for each tilt.
+    total, aligned
+        ``(tilt, y, x)`` sum over elements as measured, and in the aligned frame.
+    attrs
+        ``tilt_deg``, ``pixel_nm``, ``origin`` and ``warnings``.
+    """
+    tilts, pixel_nm, origin = attrs["tilt_deg"], attrs["pixel_nm"], attrs["origin"]
+    told = {"origin": origin, "warnings": attrs["warnings"]}
+    profiles = alignment.profile_table(total, aligned, tilts, pixel_nm)
+    return [
+        Drawing(
+            "align/shifts",
+            alignment.shifts_figure(table, pixel_nm=pixel_nm, **told),
+            table,
+            f"Alignment, {origin}",
+            "Rotation, then shift, that bring each map into the common frame.",
+        ),
+        Drawing(
+            "align/profiles",
+            alignment.profiles_figure(profiles, "sum over elements"),
+            profiles,
+            "Sums of each map before and after alignment",
+            "Along the tilt axis y a well aligned series looks the same at every tilt; across "
+            "it (x) parts of the specimen move along smooth traces.",
+        ),
+    ]
+
+
+def draw_losses(network: str, table: pd.DataFrame) -> list[Drawing]:
+    """Draw the losses of the training of one network."""
+    title = NETWORKS.get(network, network)
+    caption = "A held-out loss that rises while the training loss falls means memorised noise."
+    figure = lines.losses_figure(table, title)
+    return [Drawing(f"train_{network}/losses", figure, table, title, caption)]
+
+
+def draw_view(method: str, bodies: Sequence[Body], surfaces: Sequence[Surface]) -> Drawing:
+    """Draw the elements in three dimensions, still; its numbers are those of the view to turn."""
+    title = f"{method}: elements in three dimensions"
+    caption = (
+        "Each surface is where an element, smoothed by 0.8 voxels, is half of what is typical "
+        "inside. The smallest body is solid, those around it are transparent."
+    )
+    place = f"reconstruct/{method}_3d"
+    return Drawing(place, bodies_figure(bodies, title), corner_table(surfaces), title, caption)
+
+
+def draw_planes(method: str, columns: Sequence[Column], attrs: dict[str, Any]) -> Drawing:
+    """Draw three planes of one reconstruction."""
+    return grid_drawing(
+        f"reconstruct/{method}_planes",
+        columns,
+        attrs,
+        title=f"{method}: three planes through the largest particle",
+        caption="The planes meet in its centre of mass; around the particles the volume is cut "
+        "off. Positions count from the centre of the volume. The middle plane is normal to the "
+        "tilt axis: missing tilts lengthen things along z there.",
+    )
+
+
+def draw_comparison(shown: dict[str, Sequence[Column]], attrs: dict[str, Any]) -> list[Drawing]:
+    """Draw the methods beside each other, and the elements on top of each other.
+
+    Parameters
+    ----------
+    shown
+        Method -> its planes, as `planes.planes` makes them.
+    attrs
+        Attributes of a volume's store.
+    """
+    elements, pixel_nm = attrs["elements"], attrs["pixel_nm"]
+    across = [
+        Column(method, method, columns[1].images, columns[1].corner_nm)
+        for method, columns in shown.items()
+    ]
+    tables = [grid_table(c, elements, pixel_nm).assign(method=m) for m, c in shown.items()]
+    return [
+        grid_drawing(
+            "reconstruct/comparison",
+            across,
+            attrs,
+            title="Methods compared: plane normal to the tilt axis (z down, x across)",
+            caption="The same plane by every method; in a row all have the same scale.",
+        ),
+        Drawing(
+            "reconstruct/composite",
+            composite_grid(shown, elements, pixel_nm=pixel_nm),
+            pd.concat(tables),
+            "Elements on top of each other",
+            "Three planes through the largest particle. Colours add where elements overlap; they "
+            "tell where an element is, not how much more there is of one than of another.",
+        ),
+    ]
+
+
+def draw_resolution(
+    method: str, curves: pd.DataFrame, crossings: pd.DataFrame, elements: Sequence[str]
+) -> list[Drawing]:
+    """Draw the Fourier shell correlation of one method."""
+    return [
+        Drawing(
+            f"resolution/{method}_fsc",
+            lines.fsc_figure(curves, crossings, elements, method),
+            curves,
+            f"{method}: agreement of half data sets",
+            "Fourier shell correlation of volumes made from two independent shares of the "
+            "photons. A dot marks where a curve falls below a threshold: the first is the "
+            "headline; 0.143 serves comparison with others and is optimistic for regularised "
+            "volumes.",
+        )
+    ]
+
+
+def draw_thickness(
+    method: str, rays: Sequence[pd.DataFrame], statistics: pd.DataFrame
+) -> list[Drawing]:
+    """Draw the shells of the particles that one method shows.
+
+    Parameters
+    ----------
+    method
+        Name of the reconstruction.
+    rays
+        For each particle `spheres.ANGLES` and ``{element}_nm``.
+    statistics
+        A row for each particle and element.
+    """
+    elements = list(dict.fromkeys(statistics["element"]))
+    title = f"{method}: thickness around the core"
+    shares = spheres.share_table(rays, elements)
+    numbered = [part.assign(particle=n) for n, part in enumerate(rays, start=1)]
+    return [
+        Drawing(
+            f"thickness/{method}_maps",
+            spheres.thickness_figure(rays, statistics, elements, title),
+            pd.concat(numbered),
+            title,
+            "Maps of the sphere of directions on which equal areas are equally large; θ counts "
+            "towards the tilt axis y, which points down as in the maps, φ goes round it from x "
+            "(0°) towards the beam z (90°). A line goes round what is uncovered.",
+        ),
+        Drawing(
+            f"thickness/{method}_shares",
+            spheres.shares_figure(shares, elements, title),
+            shares,
+            f"{method}: how much of the sphere is how thick",
+            "Each direction counts by the area it stands for.",
+        ),
+    ]
+
+
+def grid_drawing(
+    place: str, columns: Sequence[Column], attrs: dict[str, Any], *, title: str, caption: str
+) -> Drawing:
+    """Return a grid of images with its numbers."""
+    elements, pixel_nm = attrs["elements"], attrs["pixel_nm"]
+    figure = image_grid(columns, elements, pixel_nm=pixel_nm, units=attrs["units"], title=title)
+    return Drawing(place, figure, grid_table(columns, elements, pixel_nm), title, caption)

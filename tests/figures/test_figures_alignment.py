@@ -1,0 +1,57 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from stemedx.figures.alignment import profile_table, profiles_figure, shifts_figure
+
+TILTS = [-40.0, 0.0, 30.0]
+TABLE = pd.DataFrame(
+    {
+        "tilt_deg": TILTS,
+        "rotation_deg": [2.0, 2.0, 2.5],
+        "shift_x_px": [1.5, -2.0, 0.5],
+        "shift_y_px": [0.5, 1.0, -3.0],
+        "residual": [0.2, np.nan, 0.4],
+    }
+)
+
+
+def test_shifts_tell_units_origin_and_warnings(text_of):
+    figure = shifts_figure(
+        TABLE, pixel_nm=0.8, origin="by hand", warnings=["tilt 30: residual 0.4 is large"]
+    )
+    said = text_of(figure)
+    for text in ("by hand", "Warning: tilt 30", "pixel of 0.8 nm", "2.00° to 2.50°"):
+        assert text in said
+    assert [axes.get_xlabel() for axes in figure.axes] == ["tilt (°)", "tilt (°)"]
+    np.testing.assert_array_equal(figure.axes[0].lines[0].get_ydata(), TABLE["shift_x_px"])
+
+
+def test_one_rotation_is_told_once(text_of):
+    figure = shifts_figure(
+        TABLE.assign(rotation_deg=1.25), pixel_nm=0.8, origin="automatic", warnings=[]
+    )
+    assert "every map rotated by 1.25°" in text_of(figure)
+
+
+@pytest.fixture
+def series():
+    maps = np.zeros((3, 5, 8), np.float32)
+    maps[:, 1, 6] = [2.0, 3.0, 4.0]
+    return maps
+
+
+def test_profiles_are_sums_along_and_across_the_axis(series):
+    table = profile_table(series, np.roll(series, 2, axis=1), TILTS, 0.8)
+    rows = table[(table["along"] == "y") & (table["tilt_deg"] == 30)]
+    np.testing.assert_array_equal(rows["before"], [0, 4, 0, 0, 0])
+    np.testing.assert_array_equal(rows["after"], [0, 0, 0, 4, 0])
+    columns = table[(table["along"] == "x") & (table["tilt_deg"] == -40)]
+    assert columns["position_nm"][columns["before"] == 2].item() == pytest.approx(2.5 * 0.8)
+    np.testing.assert_array_equal(columns["before"], columns["after"])
+
+
+def test_profiles_are_drawn_with_units(series, text_of):
+    figure = profiles_figure(profile_table(series, series, TILTS, 0.8), "sum over elements")
+    assert [axes.get_xlabel() for axes in figure.axes[:4]] == ["y (nm)"] * 2 + ["x (nm)"] * 2
+    assert "sum over elements" in text_of(figure)

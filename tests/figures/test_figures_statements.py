@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+from stemedx.figures.statements import crowther_nm, elongation, warnings
+
+TILTS = [float(tilt) for tilt in range(-60, 61, 10)]
+FACTS = {"tilt_deg": TILTS, "signal": "counts", "made_by": {"sirt": None, "two_step": None}}
+
+
+def resolution(status="resolved"):
+    row = {"element": "Se", "method": "sirt", "threshold": "0.5", "status": status}
+    return [row, {**row, "element": "S", "status": "resolved"}]
+
+
+def shell(**changes):
+    row = {"particle": "1", "method": "sirt", "diameter_nm": "9.0", "touches_edge": "False"}
+    return [{**row, **changes}]
+
+
+def test_crowther_is_diameter_times_the_largest_step():
+    assert crowther_nm(9.0, TILTS) == pytest.approx(np.pi / 2, rel=1e-12)  # 9 times 10 degrees
+    assert crowther_nm(9.0, [-40.0, 0.0, 30.0]) == pytest.approx(2 * np.pi, rel=1e-12)
+
+
+def test_elongation_has_its_published_values():
+    assert elongation(TILTS) == pytest.approx(1.55, abs=0.005)  # two decimals are published
+    assert elongation([-70.0, 0.0, 70.0]) == pytest.approx(1.31, abs=0.005)
+    assert elongation([-90.0, 0.0, 90.0]) == pytest.approx(1.0, rel=1e-12)  # no wedge
+
+
+def said(facts=FACTS, resolved=None, shells=None):
+    return "\n".join(warnings(facts, resolved or [], shells or []))
+
+
+def test_resolution_is_explained_or_said_to_be_missing():
+    assert "independent half of the photons" in said(resolved=resolution())
+    assert "No resolved signal" not in said(resolved=resolution())
+    text = said(resolved=resolution("no resolved signal"))
+    assert "No resolved signal: Se by sirt." in text
+    assert "resolution was not measured" in said()
+
+
+def test_tilts_limit_what_can_be_known():
+    text = said(shells=shell())
+    assert "particle of 9.0 nm everywhere only down to 1.57 nm" in text
+    assert "No tilt saw 60° of 180°" in text
+    assert "missing wedge" not in said({**FACTS, "tilt_deg": [-90.0, 0.0, 90.0]})
+
+
+def test_thickness_is_not_believed_blindly():
+    text = said(shells=shell())
+    assert "uncovered share is biased" in text
+    assert "two_step shows views that a network has made up" in text
+    assert "two_step" not in said({**FACTS, "made_by": {"sirt": None}})
+    assert "particle 1 (sirt)" in said(shells=shell(touches_edge="True"))
+
+
+@pytest.mark.parametrize(
+    ("signal", "text"),
+    [("intensity", "not independent (resampled)"), ("hits", "clipped to 0 or 1")],
+)
+def test_signals_that_are_no_counts_are_told(signal, text):
+    assert text in said({**FACTS, "signal": signal})
+    assert text not in said()

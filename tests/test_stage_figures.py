@@ -1,0 +1,195 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stemedx import store, tables
+from stemedx.figures import drawings
+from stemedx.figures.planes import find_focus
+from stemedx.params import FiguresParams
+from stemedx.stages import figures
+
+ELEMENTS = ["Se", "S"]
+TILTS = [-40.0, 0.0, 30.0]
+SHARED = {"elements": ELEMENTS, "tilt_deg": TILTS, "pixel_nm": 0.8}
+MADE_BY = {"stage": "reconstruct", "code": "0123", "parameters": {}, "packages": {}, "inputs": {}}
+
+
+def write_measured(folder, rng, signal):
+    described = {"axes": ("element", "tilt", "y", "x"), "units": "count"}
+    maps = rng.poisson(0.4, (2, 3, 14, 18)).astype(np.uint16)
+    if signal == "intensity":
+        maps, described["units"] = (1.7 * maps).astype(np.float32), "intensity"
+    store.write(folder / "element_maps.zarr", maps, signal=signal, **described, **SHARED)
+    store.write(folder / "denoised.zarr", maps.astype(np.float32) / 2, **described, **SHARED)
+    layer = store.Layer(maps, described["axes"], described["units"])
+    store.write_group(folder / "tilt_series.zarr", {"maps": layer}, specimen="dot", **SHARED)
+    manifest = pd.DataFrame({"tilt_deg": TILTS, "counts": [3, 4, 5], "warnings": ["", "", "dark"]})
+    tables.write(folder / "tilt_series.csv", manifest)
+
+
+def write_alignment(folder):
+    shifts = np.array([[1.0, -2.0], [0.5, 0.0], [-1.5, 2.5]])
+    layers = {"shift_px": store.Layer(shifts, ("tilt", "axis"), "pixel")}
+    store.write_group(
+        folder / "alignment.zarr", layers, origin="automatic", warnings=["tilt 30 is far off"]
+    )
+    moves = {"shift_x_px": shifts[:, 1], "shift_y_px": shifts[:, 0]}
+    table = {"tilt_deg": TILTS, "rotation_deg": 2.0, **moves, "residual": [0.1, 0.2, 0.4]}
+    tables.write(folder / "alignment.csv", pd.DataFrame(table))
+
+
+def write_method(folder, method, radius_px, elements=ELEMENTS):
+    offset = np.indices((18, 14, 18)) - np.array([7.0, 8.0, 10.0])[:, None, None, None]
+    inside = np.linalg.norm(offset, axis=0) < radius_px
+    volumes = np.stack([inside * (n + 0.5) for n in range(len(elements))]).astype(np.float32)
+    store.write_volumes(
+        folder / f"volumes/{method}.ome.zarr",
+        volumes,
+        elements=elements,
+        pixel_nm=0.8,
+        units="count/nm",
+        made_by=MADE_BY,
+    )
+
+
+def write_results(folder, method, particles=1):
+    curve = {"split": 0, "element": "Se", "frequency_per_nm": [0.1, 0.3, 0.6], "fsc": [1, 0.6, 0]}
+    tables.write(folder / f"resolution/{method}.csv", pd.DataFrame(curve))
+    crossing = {"split": [0], "element": "Se", "threshold": 0.5, "resolution_nm": 2.4}
+    crossings = pd.DataFrame({**crossing, "status": "resolved"})
+    tables.write(folder / f"resolution/{method}_crossings.csv", crossings)
+    names = ["particle", "element", "mean_nm", "std_nm", "uncovered_percent"]
+    rows = [(n + 1, element, 2.0, 0.1, 0.0) for n in range(particles) for element in ELEMENTS]
+    home = folder / f"thickness/{method}"
+    tables.write(home / "statistics.csv", pd.DataFrame(rows, columns=names))
+    theta, phi = np.meshgrid(np.arange(-90.0, 91), np.arange(0.0, 360), indexing="ij")
+    rays = {"theta_deg": theta.ravel(), "phi_deg": phi.ravel(), "Se_nm": 2.0, "S_nm": 1.0}
+    for n in range(particles):
+        tables.write(home / f"particle_{n + 1}.csv", pd.DataFrame(rays))
+
+
+def draw(folder, **changes):
+    """Run the stage; return the list of what it drew."""
+    inputs = {
+        "manifest": folder / "tilt_series.csv",
+        "tilt_series": folder / "tilt_series.zarr",
+        "element_maps": folder / "element_maps.zarr",
+        "alignment": folder / "alignment.zarr",
+        "alignment_table": folder / "alignment.csv",
+        "volumes": sorted(folder.glob("volumes/[!h]*")),
+        "haadf": None,
+        "networks": [],
+        "denoised": None,
+        "resolution": [],
+        "thickness": [],
+    }
+    figures.run(FiguresParams(dpi=50), **{**inputs, **changes}, figures=folder / "figures")
+    return json.loads((folder / "figures/contents.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def specimen(tmp_path_factory):
+    """All that can be drawn of a specimen; tests must leave it as it is."""
+    folder, rng = tmp_path_factory.mktemp("dot"), np.random.default_rng(20240229)
+    write_measured(folder, rng, "counts")
+    write_alignment(folder)
+    write_method(folder, "sirt", 4)
+    write_method(folder, "two_step", 0)
+    write_method(folder, "haadf", 5, ["HAADF"])
+    write_results(folder, "sirt")
+    write_results(folder, "two_step", particles=0)
+    losses = pd.DataFrame({"step": [1, 2, 3], "loss": [0.9, 0.5, 0.4], "held_out_loss": 0.6})
+    tables.write(folder / "networks/denoiser.csv", losses)
+    return folder
+
+
+def everything(specimen):
+    return {
+        "haadf": specimen / "volumes/haadf.ome.zarr",
+        "networks": [specimen / "networks/denoiser.csv"],
+        "denoised": specimen / "denoised.zarr",
+        "resolution": sorted(specimen.glob("resolution/*")),
+        "thickness": sorted(specimen.glob("thickness/*")),
+    }
+
+
+@pytest.fixture(scope="module")
+def told(specimen):
+    """What `contents.json` tells of everything."""
+    return draw(specimen, **everything(specimen))
+
+
+def test_everything_there_is_is_drawn(specimen, told):
+    assert [entry["place"] for entry in told["figures"]] == [
+        "reconstruct/sirt_3d",
+        "reconstruct/sirt_planes",
+        "reconstruct/two_step_3d",
+        "reconstruct/two_step_planes",
+        "reconstruct/haadf_planes",
+        "reconstruct/comparison",
+        "reconstruct/composite",
+        "resolution/sirt_fsc",
+        "resolution/two_step_fsc",
+        "thickness/sirt_maps",
+        "thickness/sirt_shares",
+        "align/shifts",
+        "align/profiles",
+        "element_maps/maps",
+        "element_maps/sums",
+        "denoise/maps",
+        "train_denoiser/losses",
+    ]
+    for entry in told["figures"]:
+        assert entry["title"]
+        assert entry["caption"]
+        for ending in ("svg", "png", "csv"):
+            assert (specimen / f"figures/{entry['place']}.{ending}").stat().st_size > 20
+    assert (specimen / "figures/reconstruct/sirt_3d.json").stat().st_size < 1_500_000
+
+
+def test_the_list_tells_what_the_report_needs(told):
+    assert told["specimen"] == "dot"
+    assert told["alignment"] == {"origin": "automatic", "warnings": ["tilt 30 is far off"]}
+    assert told["manifest_warnings"] == ["dark"]
+    assert told["made_by"] == {"sirt": MADE_BY, "two_step": MADE_BY}
+    assert (told["tilt_deg"], told["signal"], told["map_shape"]) == (TILTS, "counts", [14, 18])
+
+
+@pytest.mark.usefixtures("told")
+def test_plotted_numbers_are_those_of_the_stores(specimen):
+    maps, _ = store.read(
+        specimen / "element_maps.zarr", axes=("element", "tilt", "y", "x"), units="count"
+    )
+    table = pd.read_csv(specimen / "figures/element_maps/maps.csv")
+    assert table.loc[table["panel"] == 30, "S"].sum() == maps[1, 2].sum()
+    sums = pd.read_csv(specimen / "figures/element_maps/sums.csv")
+    np.testing.assert_array_equal(sums["Se"], maps[0].sum(axis=(1, 2)))
+
+
+def test_large_views_are_made_coarser(specimen, tmp_path, monkeypatch):
+    volumes, attrs = store.read_volumes(specimen / "volumes/sirt.ome.zarr")
+    sizes = {}
+    for most in (figures.MAX_TRIANGLES, 300):
+        monkeypatch.setattr(figures, "MAX_TRIANGLES", most)
+        path = tmp_path / "sirt_3d.json"
+        drawing = figures.view(volumes, attrs, find_focus(volumes), path)
+        sizes[most] = len(drawing.numbers)
+        assert len(json.loads(path.read_text())["data"]) == 2
+    assert 0 < sizes[300] < 300 < sizes[80_000]
+
+
+def test_intensities_are_read_and_named(tmp_path, rng):
+    write_measured(tmp_path, rng, "intensity")
+    maps, attrs = store.read(
+        tmp_path / "element_maps.zarr", axes=("element", "tilt", "y", "x"), units="intensity"
+    )
+    assert drawings.draw_maps(maps, attrs)[0].title == "Measured maps: intensity per pixel"
+
+
+@pytest.mark.slow
+def test_the_same_inputs_give_the_same_bytes(specimen, told):
+    first = {path: path.read_bytes() for path in (specimen / "figures").rglob("*.*")}
+    assert draw(specimen, **everything(specimen)) == told
+    assert {path: path.read_bytes() for path in first} == first
