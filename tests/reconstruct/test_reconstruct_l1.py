@@ -58,6 +58,13 @@ def test_result_is_not_negative(operator, rng):
     assert split_bregman(operator, noise, PARAMS).min() == 0
 
 
+def test_negative_data_count_as_none(operator, volume):
+    data = operator.forward(volume) - np.float32(0.02)
+    assert data.min() < 0
+    clipped = split_bregman(operator, np.maximum(data, 0), PARAMS)
+    assert np.array_equal(split_bregman(operator, data, PARAMS), clipped)
+
+
 def test_an_element_without_data_is_zero(operator, volume):
     data = operator.forward(volume)
     data[..., 1] = 0
