@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
@@ -11,6 +11,7 @@ counts_of_any_kind = st.sampled_from([np.uint8, np.uint16, np.uint32]).flatmap(
 )
 
 
+@settings(deadline=None)
 @given(counts_of_any_kind, st.floats(0.01, 0.99), st.integers(0, 2**32 - 1))
 def test_shares_add_up_to_the_counts(counts, fraction, seed):
     first, second = split_counts(counts, fraction, np.random.default_rng(seed))

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-MAX_THREADS = 8
+# As many as the rules of the workflow reserve.
+MAX_THREADS = 4
 # Work on fewer values than this is over before a thread has started.
 WORTH_A_THREAD = 200_000
 Item = TypeVar("Item")

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.linalg import norm
 
@@ -28,6 +28,7 @@ def geometries(draw):
     return Geometry(per_tilt(80), n_y, n_x, rotation_deg, shift_px)
 
 
+@settings(deadline=None, max_examples=50)
 @given(geometries(), st.integers(1, 3), st.integers(0, 2**32 - 1))
 def test_adjoint_is_the_transpose_of_forward(geometry, n_elements, seed):
     rng = np.random.default_rng(seed)
@@ -40,6 +41,7 @@ def test_adjoint_is_the_transpose_of_forward(geometry, n_elements, seed):
     assert abs(np.vdot(Ax, y) - np.vdot(x, ATy)) <= 1e-6 * scale
 
 
+@settings(deadline=None, max_examples=50)
 @given(geometries(), st.integers(0, 2**32 - 1))
 def test_projection_is_linear(geometry, seed):
     rng = np.random.default_rng(seed)

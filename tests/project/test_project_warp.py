@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage.transform import rotate
 
@@ -51,6 +51,7 @@ def test_align_maps_turns_as_scikit_image_does():
     assert np.array_equal(aligned[0, 0], image)
 
 
+@settings(deadline=None, max_examples=50)
 @given(st.floats(-180, 180), st.floats(-3, 3), st.floats(-3, 3))
 def test_the_warp_undoes_the_alignment(rotation_deg, shift_y, shift_x):
     """What the projector expects at the measured pixels, aligned, is where it was."""
