@@ -36,7 +36,7 @@ def write_alignment(folder):
         folder / "alignment.zarr", layers, origin="automatic", warnings=["tilt 30 is far off"]
     )
     moves = {"shift_x_px": shifts[:, 1], "shift_y_px": shifts[:, 0]}
-    table = {"tilt_deg": TILTS, "rotation_deg": 2.0, **moves, "residual": [0.1, 0.2, 0.4]}
+    table = {"tilt_deg": TILTS, "rotation_deg": 0.0, **moves, "residual": [0.1, 0.2, 0.4]}
     tables.write(folder / "alignment.csv", pd.DataFrame(table))
 
 
@@ -128,8 +128,8 @@ def test_everything_there_is_is_drawn(specimen, told):
         "reconstruct/two_step_3d",
         "reconstruct/two_step_planes",
         "reconstruct/haadf_planes",
-        "reconstruct/comparison",
         "reconstruct/composite",
+        "reconstruct/comparison",
         "resolution/sirt_fsc",
         "resolution/two_step_fsc",
         "thickness/sirt_maps",
@@ -168,6 +168,18 @@ def test_plotted_numbers_are_those_of_the_stores(specimen):
     np.testing.assert_array_equal(sums["Se"], maps[0].sum(axis=(1, 2)))
 
 
+@pytest.mark.usefixtures("told")
+def test_profiles_are_of_the_maps_moved_as_told(specimen):
+    maps, _ = store.read(
+        specimen / "element_maps.zarr", axes=("element", "tilt", "y", "x"), units="count"
+    )
+    table = pd.read_csv(specimen / "figures/align/profiles.csv")
+    first = table[(table["along"] == "y") & (table["tilt_deg"] == -40)]
+    # One row down, two columns to the left: what leaves the map is lost.
+    moved = maps[:, 0, :-1, 2:].sum(axis=(0, 2))
+    np.testing.assert_allclose(first["after"], [0, *moved], rtol=1e-6)  # float32
+
+
 def test_large_views_are_made_coarser(specimen, tmp_path, monkeypatch):
     volumes, attrs = store.read_volumes(specimen / "volumes/sirt.ome.zarr")
     sizes = {}
@@ -178,6 +190,12 @@ def test_large_views_are_made_coarser(specimen, tmp_path, monkeypatch):
         sizes[most] = len(drawing.numbers)
         assert len(json.loads(path.read_text())["data"]) == 2
     assert 0 < sizes[300] < 300 < sizes[80_000]
+
+
+def test_one_method_is_not_compared(specimen):
+    found = list(figures.of_volumes([specimen / "volumes/sirt.ome.zarr"], None, specimen / "one"))
+    places = [drawing.place.removeprefix("reconstruct/") for drawing in found]
+    assert places == ["sirt_3d", "sirt_planes", "composite"]
 
 
 def test_intensities_are_read_and_named(tmp_path, rng):

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 CROSSING_COLUMNS = ("split", "element", "threshold", "resolution_nm", "status")
-SUMMARY_COLUMNS = ("element", "threshold", "resolution_nm", "n_splits", "status")
+SUMMARY_COLUMNS = ("element", "threshold", "resolution_nm", "n_splits", "status", "limited_by")
 RESOLVED = "resolved"
 UNRESOLVED = "no resolved signal"
 
@@ -18,7 +18,8 @@ def median_crossings(crossings: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     crossings
-        `CROSSING_COLUMNS`, a row for each split, element and threshold.
+        `CROSSING_COLUMNS`, a row for each split, element and threshold; perhaps
+        ``limited_by``, which is told if it holds of any split.
 
     Returns
     -------
@@ -31,7 +32,9 @@ def median_crossings(crossings: pd.DataFrame) -> pd.DataFrame:
         median = _upper_median(nm.to_numpy())
         status = RESOLVED if np.isfinite(median) else UNRESOLVED
         nm_or_none = median if np.isfinite(median) else np.nan
-        rows.append((element, threshold, nm_or_none, len(part), status))
+        limits = part["limited_by"].dropna() if "limited_by" in part else part.iloc[:0]
+        limited_by = limits.iloc[0] if len(limits) and status == RESOLVED else None
+        rows.append((element, threshold, nm_or_none, len(part), status, limited_by))
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
 
 
@@ -39,3 +42,8 @@ def _upper_median(values: np.ndarray) -> float:
     """Return the median; infinite if either of the two middle values is."""
     ordered = np.sort(values)
     return float((ordered[(len(ordered) - 1) // 2] + ordered[len(ordered) // 2]) / 2)
+
+
+def limit_text(limited_by: object) -> str:
+    """Return what to say after a resolution that something else than the data limits."""
+    return f" (limited by the {limited_by})" if isinstance(limited_by, str) and limited_by else ""

@@ -139,7 +139,9 @@ def draw_alignment(
 def draw_losses(network: str, table: pd.DataFrame) -> list[Drawing]:
     """Draw the losses of the training of one network."""
     title = NETWORKS.get(network, network)
-    caption = "A held-out loss that rises while the training loss falls means memorised noise."
+    caption = "Nothing was held out: the loss is that on the data of the training."
+    if "held_out_loss" in table:
+        caption = "A held-out loss that rises while the training loss falls means memorised noise."
     figure = lines.losses_figure(table, title)
     return [Drawing(f"train_{network}/losses", figure, table, title, caption)]
 
@@ -169,7 +171,7 @@ def draw_planes(method: str, columns: Sequence[Column], attrs: dict[str, Any]) -
 
 
 def draw_comparison(shown: dict[str, Sequence[Column]], attrs: dict[str, Any]) -> list[Drawing]:
-    """Draw the methods beside each other, and the elements on top of each other.
+    """Draw the methods beside each other if there are more, and the elements together.
 
     Parameters
     ----------
@@ -184,21 +186,24 @@ def draw_comparison(shown: dict[str, Sequence[Column]], attrs: dict[str, Any]) -
         for method, columns in shown.items()
     ]
     tables = [grid_table(c, elements, pixel_nm).assign(method=m) for m, c in shown.items()]
+    together = Drawing(
+        "reconstruct/composite",
+        composite_grid(shown, elements, pixel_nm=pixel_nm),
+        pd.concat(tables),
+        "Elements on top of each other",
+        "Three planes through the largest particle. Colours add where elements overlap; they "
+        "tell where an element is, not how much more there is of one than of another.",
+    )
+    if len(shown) == 1:
+        return [together]
     return [
+        together,
         grid_drawing(
             "reconstruct/comparison",
             across,
             attrs,
-            title="Methods compared: plane normal to the tilt axis (z down, x across)",
+            title="Methods compared, normal to the tilt axis: z down, x across",
             caption="The same plane by every method; in a row all have the same scale.",
-        ),
-        Drawing(
-            "reconstruct/composite",
-            composite_grid(shown, elements, pixel_nm=pixel_nm),
-            pd.concat(tables),
-            "Elements on top of each other",
-            "Three planes through the largest particle. Colours add where elements overlap; they "
-            "tell where an element is, not how much more there is of one than of another.",
         ),
     ]
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from stemedx.analyse.summary import RESOLVED, UNRESOLVED, median_crossings
+from stemedx.analyse.summary import RESOLVED, UNRESOLVED, limit_text, median_crossings
 from stemedx.figures.canvas import DARK, colour_of, legend_below, new_figure, styled
 
 CURVE_COLUMNS = ("split", "element", "frequency_per_nm", "fsc")
@@ -119,5 +119,6 @@ def _mark(axes: Axes, crossings: pd.DataFrame, colour: str) -> None:
 def crossing_text(summary: pd.DataFrame, element: str) -> str:
     """Return in words where the curves of one element cross the thresholds."""
     own = summary[(summary["element"] == element) & (summary["status"] == RESOLVED)]
-    told = zip(own["resolution_nm"], own["threshold"], strict=True)
-    return ", ".join(f"{nm:.2f} nm at {threshold:g}" for nm, threshold in told) or UNRESOLVED
+    told = zip(own["resolution_nm"], own["threshold"], own["limited_by"], strict=True)
+    texts = [f"{nm:.2f} nm at {threshold:g}{limit_text(limit)}" for nm, threshold, limit in told]
+    return ", ".join(texts) or UNRESOLVED

@@ -8,7 +8,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from plotly.offline import get_plotlyjs
 
-from stemedx.analyse.summary import RESOLVED
+from stemedx.analyse.summary import RESOLVED, limit_text
 from stemedx.figures.canvas import degrees
 from stemedx.figures.page_html import HTML
 from stemedx.figures.page_script import SCRIPT
@@ -155,13 +155,13 @@ def by_threshold(rows: list[Row]) -> list[Row]:
     """Return one row per method and element, with a column for each threshold."""
     found: dict[tuple[str, str], Row] = {}
     for row in rows:
-        keys = {name: row[name] for name in ("method", "element")}
+        keys = {name: row[name] for name in ("method", "element", "n_splits")}
         nm = shown(row["resolution_nm"], "resolution_nm")
-        said = f"{nm} nm" if row["status"] == RESOLVED else row["status"]
+        resolved = f"{nm} nm{limit_text(row['limited_by'])}"
+        said = resolved if row["status"] == RESOLVED else row["status"]
         one = found.setdefault((row["method"], row["element"]), keys)
         one[f"at {row['threshold']}"] = said
-        one["n_splits"] = row["n_splits"]
-    return [{**row, "n_splits": row.pop("n_splits")} for row in found.values()]
+    return list(found.values())
 
 
 def _headed(names: Any) -> dict[str, str]:
@@ -185,7 +185,7 @@ def _context(chapter: Chapter, tables: dict[str, list[Row]]) -> dict[str, Any]:
         "resolution": (resolution := by_threshold(own["resolution"])),
         "resolution_columns": _headed(resolution[0] if resolution else ()),
         "shells": own["thickness"],
-        "doubts": warnings(chapter.facts, own["resolution"], own["thickness"]),
+        "doubts": warnings(chapter.facts, own["methods"], own["resolution"], own["thickness"]),
         "recommended": ", ".join(recommended),
         "methods": methods,
         "shown": next((name for name in (*recommended, *methods) if name in methods), ""),

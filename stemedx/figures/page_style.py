@@ -89,7 +89,8 @@ footer { color: var(--soft); font-size: .88rem; max-width: 1240px; margin: 0 aut
   header { background: none; color: black; padding: 0; }
   main > section { border: 0; padding: 0; }
   figure, .view, tr { break-inside: avoid; }
-  h2, h3 { break-after: avoid; }
+  h2, h3, summary { break-after: avoid; }
+  figure img { max-height: 20cm; }
   .scroll { overflow: visible; }
   table { font-size: 8.5pt; }
 }

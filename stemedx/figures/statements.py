@@ -50,17 +50,20 @@ def elongation(tilt_deg: Sequence[float]) -> float:
     return float(np.sqrt((half + mixed) / (half - mixed)))
 
 
-def warnings(facts: dict[str, Any], resolution: list[Row], shells: list[Row]) -> list[str]:
+def warnings(
+    facts: dict[str, Any], methods: list[Row], resolution: list[Row], shells: list[Row]
+) -> list[str]:
     """Return what to keep in mind when looking at a specimen's volumes.
 
     Parameters
     ----------
     facts
         Of the specimen, as the figures' list tells them.
-    resolution, shells
-        Its rows of the tables of resolution and thickness.
+    methods, resolution, shells
+        Its rows of the tables of methods, resolution and thickness.
     """
-    said = [*_of_resolution(resolution), *_of_tilts(facts["tilt_deg"], shells)]
+    said = [*_of_gains(methods), *_of_resolution(resolution)]
+    said += _of_tilts(facts["tilt_deg"], shells)
     if shells:
         said.append(
             "The uncovered share is biased by every method: blur closes small gaps, noise opens "
@@ -83,6 +86,16 @@ def warnings(facts: dict[str, Any], resolution: list[Row], shells: list[Row]) ->
     if edge:
         said.append(f"Cut off by the edge of the volume: particle {', '.join(edge)}.")
     return said
+
+
+def _of_gains(methods: list[Row]) -> list[str]:
+    gains = [float(row["gain_nat_per_hit"]) for row in methods if row["gain_nat_per_hit"]]
+    if not gains or max(gains) > 0:
+        return []
+    return [
+        "No method predicts photons that it has not seen better than an empty map of the same "
+        "brightness does. The data do not support these volumes; check alignment and signal."
+    ]
 
 
 def _of_resolution(resolution: list[Row]) -> list[str]:

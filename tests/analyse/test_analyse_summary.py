@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stemedx.analyse.summary import CROSSING_COLUMNS, SUMMARY_COLUMNS, median_crossings
+from stemedx.analyse.summary import CROSSING_COLUMNS, SUMMARY_COLUMNS, limit_text, median_crossings
 
 
 def summary(*nm):
@@ -39,6 +39,15 @@ def test_elements_and_thresholds_stay_apart_and_in_order():
     assert list(found.columns) == list(SUMMARY_COLUMNS)
     assert found["element"].tolist() == ["Zn", "Zn", "S", "S"]
     assert found["threshold"].tolist() == [0.5, 0.143] * 2
+
+
+def test_a_limit_of_any_split_is_told():
+    rows = [(0, "Se", 0.5, 1.6, "resolved", "pixel"), (1, "Se", 0.5, 1.8, "resolved", None)]
+    table = pd.DataFrame(rows, columns=[*CROSSING_COLUMNS, "limited_by"])
+    assert median_crossings(table)["limited_by"].tolist() == ["pixel"]
+    assert median_crossings(table[1:])["limited_by"].tolist() == [None]
+    assert median_crossings(table[list(CROSSING_COLUMNS)])["limited_by"].tolist() == [None]
+    assert (limit_text("pixel"), limit_text(None)) == (" (limited by the pixel)", "")
 
 
 def test_no_rows_give_no_rows():

@@ -28,8 +28,16 @@ def test_elongation_has_its_published_values():
     assert elongation([-90.0, 0.0, 90.0]) == pytest.approx(1.0, rel=1e-12)  # no wedge
 
 
-def said(facts=FACTS, resolved=None, shells=None):
-    return "\n".join(warnings(facts, resolved or [], shells or []))
+def said(facts=FACTS, methods=None, resolved=None, shells=None):
+    return "\n".join(warnings(facts, methods or [], resolved or [], shells or []))
+
+
+@pytest.mark.parametrize(
+    ("gains", "warned"), [(("-0.2", "", "0.0"), True), (("-0.2", "0.1"), False)]
+)
+def test_methods_that_predict_nothing_are_told(gains, warned):
+    text = said(methods=[{"gain_nat_per_hit": gain} for gain in gains])
+    assert ("No method predicts photons" in text) == warned
 
 
 def test_resolution_is_explained_or_said_to_be_missing():
