@@ -176,8 +176,7 @@ def _context(chapter: Chapter, tables: dict[str, list[Row]]) -> dict[str, Any]:
         if name != "groups"
     }
     recommended = [row["method"] for row in own["methods"] if row["recommended"] == "True"]
-    drawn = [entry["place"] for entry in chapter.facts["figures"]]
-    methods = [name for name in chapter.facts["made_by"] if f"thickness/{name}_maps" in drawn]
+    methods = list(chapter.facts["made_by"])
     return {
         **{name: getattr(chapter, name) for name in ("facts", "folder", "pictures", "views")},
         "name": chapter.name,
@@ -188,7 +187,7 @@ def _context(chapter: Chapter, tables: dict[str, list[Row]]) -> dict[str, Any]:
         "doubts": warnings(chapter.facts, own["methods"], own["resolution"], own["thickness"]),
         "recommended": ", ".join(recommended),
         "methods": methods,
-        "shown": next((name for name in (*recommended, *methods) if name in methods), ""),
+        "shown": [*recommended, *methods][0],
         "view_caption": next(
             (entry["caption"] for entry in chapter.facts["figures"] if "_3d" in entry["place"]), ""
         ),

@@ -165,7 +165,10 @@ data-json="{{ chapter.anchor }}-{{ drawn.place }}"{% endif %}>
 <ul class="doubts">
 {% for text in chapter.doubts %}<li>{{ text }}</li>{% endfor %}
 </ul>
-{{ folded(chapter, "resolution/") }}
+{{ pictures(chapter, "resolution/" ~ chapter.shown ~ "_fsc") }}
+{% for method in chapter.methods if method != chapter.shown %}
+{{ folded(chapter, "resolution/" ~ method ~ "_fsc") }}
+{% endfor %}
 
 <h3 id="{{ chapter.anchor }}-thickness">Thickness</h3>
 {% if chapter.shells %}

@@ -61,7 +61,7 @@ def chapter():
         "manifest_warnings": [VICIOUS],
         "alignment": {"origin": "automatic", "warnings": ["tilt 60 is far off"]},
         "made_by": {"sirt": MADE_BY, "two_step": None},
-        "figures": FIGURES,
+        "figures": list(FIGURES),
     }
     pictures = {entry["place"]: "data:image/png;base64,AAAA" for entry in FIGURES}
     views = {"reconstruct/sirt_3d": '{"data": [], "layout": {"meta": "</script>"}}'}
@@ -155,6 +155,18 @@ def test_a_specimen_is_told_with_its_doubts(read):
         "The volume does not say how it was made.",
     ):
         assert text in read.text, text
+
+
+def test_the_recommended_method_is_shown_and_the_others_are_folded(chapter):
+    places = [f"{folder}_fsc" for folder in ("resolution/two_step", "resolution/sirt")]
+    drawn = [{"place": place, "title": place, "caption": ""} for place in places]
+    chapter.facts["figures"] += drawn
+    chapter.pictures.update(dict.fromkeys(places, "data:image/png;base64,AAAA"))
+    chapter.facts["made_by"] = {"two_step": None, "sirt": None}
+    text = render_page("Dots", tables(), [chapter])
+    assert "<summary>resolution/two_step_fsc</summary>" in text
+    assert "<summary>resolution/sirt_fsc</summary>" not in text
+    assert 'alt="resolution/sirt_fsc"' in text
 
 
 def test_numbers_of_figures_are_linked_beside_the_page(read):
