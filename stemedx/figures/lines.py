@@ -102,7 +102,7 @@ def fsc_figure(
     axes.set(xlim=(0, end), ylim=(-0.25, 1.05))
     for threshold in crossings["threshold"].unique():
         axes.axhline(threshold, color=DARK, linestyle="--", linewidth=0.8)
-        axes.text(end * 0.995, threshold + 0.012, f"{threshold:g}", ha="right")
+        axes.text(end * 0.005, threshold + 0.012, f"{threshold:g}")  # curves begin near 1
     axes.set(xlabel="spatial frequency (1/nm)", ylabel="Fourier shell correlation (1)")
     axes.set_title(f"{method}: agreement of half data sets\n{HALVES}")
     legend_below(axes, 1)
