@@ -39,14 +39,18 @@ def write_half(folder, volumes, counts, signal="counts", units="count"):
     )
 
 
+def write_alignment(path, rotation_deg, shift_px):
+    layers = {
+        "rotation_deg": store.Layer(np.full(4, rotation_deg), ("tilt",), "deg"),
+        "shift_px": store.Layer(shift_px, ("tilt", "axis"), "pixel"),
+    }
+    store.write_group(path, layers, tilt_deg=TILTS, map_shape=[N_Y, N_X])
+
+
 @pytest.fixture
 def alignment(tmp_path):
     path = tmp_path / "alignment.zarr"
-    layers = {
-        "rotation_deg": store.Layer(np.full(4, 3.0), ("tilt",), "deg"),
-        "shift_px": store.Layer(SHIFT, ("tilt", "axis"), "pixel"),
-    }
-    store.write_group(path, layers)
+    write_alignment(path, 3.0, SHIFT)
     return path
 
 
@@ -101,11 +105,7 @@ def test_half_the_photons_are_predicted_where_they_were_measured(tmp_path, align
     for half in ("0a", "0b"):
         write_half(tmp_path / half, volumes, rng.poisson(rate).astype(np.uint16))
     _, _, aligned = run(tmp_path, alignment)
-    unmoved = {
-        "rotation_deg": store.Layer(np.zeros(4), ("tilt",), "deg"),
-        "shift_px": store.Layer(np.zeros((4, 2)), ("tilt", "axis"), "pixel"),
-    }
-    store.write_group(alignment, unmoved)
+    write_alignment(alignment, 0.0, 0 * SHIFT)
     _, _, not_aligned = run(tmp_path, alignment)
     # The information of the true rate, within five standard errors of one per photon.
     mean = rate.mean(axis=(2, 3), keepdims=True, dtype=np.float64)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemedx.arrays import ByElement, MeasuredMaps, Rates, RatesPerMap
+from stemedx.arrays import ByElement, Mask, MeasuredMaps, Rates, RatesPerMap
 
 FLOOR = 1e-4
 LogLikelihood = Callable[[MeasuredMaps, RatesPerMap], RatesPerMap]
@@ -24,7 +24,12 @@ class HeldOut:
 
 
 def held_out_gain(
-    predicted: Rates, seen: MeasuredMaps, unseen: MeasuredMaps, log_likelihood: LogLikelihood
+    predicted: Rates,
+    seen: MeasuredMaps,
+    unseen: MeasuredMaps,
+    *,
+    covered: Mask,
+    log_likelihood: LogLikelihood,
 ) -> HeldOut:
     """Return the gain of a prediction of unseen photons over a constant.
 
@@ -38,17 +43,21 @@ def held_out_gain(
         ``(element, tilt, y, x)`` expected photons, from a reconstruction of `seen`.
     seen, unseen
         ``(element, tilt, y, x)`` photons of the two halves.
+    covered
+        ``(tilt, y, x)`` pixels whose rays meet the volume; of the others nothing can
+        be predicted, and they do not count.
     log_likelihood
         `poisson` or `bernoulli`.
     """
+    n_pixels = np.maximum(covered.sum(axis=(1, 2)), 1)[:, None, None]
     # Half a photon per map where there is none: a constant of 0 would forbid all.
-    constant = np.maximum(_means(seen), 0.5 / predicted[0, 0].size)
-    means = _means(predicted)
+    constant = np.maximum(_totals(seen, covered), 0.5) / n_pixels
+    means = _totals(predicted, covered) / n_pixels
     relative = np.divide(predicted, means, np.ones(predicted.shape), where=means > 0)
     model = constant * np.maximum(relative, FLOOR)
     gained = log_likelihood(unseen, model) - log_likelihood(unseen, constant)
-    hits = unseen.sum(axis=(1, 2, 3), dtype=np.float64)
-    gain = gained.sum(axis=(1, 2, 3))
+    gain = _totals(gained, covered).sum(axis=(1, 2, 3))
+    hits = _totals(unseen, covered).sum(axis=(1, 2, 3))
     return HeldOut(np.divide(gain, hits, np.full(hits.shape, np.nan), where=hits > 0), hits)
 
 
@@ -66,6 +75,6 @@ def bernoulli(counts: MeasuredMaps, rate: RatesPerMap) -> RatesPerMap:
     return np.where(counts > 0, np.log(-np.expm1(-rate)), -rate)
 
 
-def _means(maps: MeasuredMaps) -> RatesPerMap:
-    """Return the mean of each map, ``(element, tilt, 1, 1)``."""
-    return maps.mean(axis=(2, 3), dtype=np.float64, keepdims=True)
+def _totals(maps: MeasuredMaps, covered: Mask) -> RatesPerMap:
+    """Return the sum over the covered pixels of each map, ``(element, tilt, 1, 1)``."""
+    return (maps * covered).sum(axis=(2, 3), dtype=np.float64, keepdims=True)

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 
 from stemedx import store, tables
+from stemedx.alignment import read_geometry
 from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.params import ResolutionParams
 from stemedx.project.blocks import block_to_maps, volumes_to_block
-from stemedx.project.geometry import Geometry
 from stemedx.project.projector import projector
 from stemedx.resolve.halves import Resolution, compare_halves, is_at_pixel_limit
 from stemedx.resolve.held_out import bernoulli, held_out_gain, poisson
@@ -19,6 +19,8 @@ from stemedx.resolve.held_out import bernoulli, held_out_gain, poisson
 log = logging.getLogger(__name__)
 CURVES = ("split", "element", "frequency_per_nm", "fsc", "n")
 CROSSINGS = ("split", "element", "threshold", "resolution_nm", "status", "limited_by")
+# A ray that only grazes a corner of the volume, or leaves the field once it is aligned.
+SHORTEST_PATH = 0.1
 HELD_OUT = ("split", "element", "gain_nat_per_hit", "hits", "independent")
 
 
@@ -83,11 +85,15 @@ def _held_out(
     photons = _photons(a, attrs), _photons(b, attrs)
     log_likelihood = bernoulli if attrs["signal"] == "hits" else poisson
     n_elements, _, n_y, n_x = a.shape
-    operator = projector(_geometry(attrs, alignment, n_y, n_x), n_elements)
+    operator = projector(read_geometry(alignment, attrs["tilt_deg"], (n_y, n_x)), n_elements)
+    paths = block_to_maps(operator.forward(np.ones(operator.domain_shape, np.float32)))
+    covered = paths[0] > SHORTEST_PATH * n_x
     gains = []
     for half, (seen, unseen) in zip(volumes, (photons, photons[::-1]), strict=True):
         predicted = block_to_maps(operator.forward(volumes_to_block(half)))
-        gains.append(held_out_gain(predicted, seen, unseen, log_likelihood))
+        gains.append(
+            held_out_gain(predicted, seen, unseen, covered=covered, log_likelihood=log_likelihood)
+        )
     mean = np.mean([g.gain_nat_per_hit for g in gains], axis=0)
     hits = np.sum([g.hits for g in gains], axis=0)
     independent = attrs["signal"] != "intensity"
@@ -102,11 +108,3 @@ def _photons(maps: MeasuredMaps, attrs: dict[str, Any]) -> MeasuredMaps:
     if attrs["units"] == "count":
         return maps
     return maps / np.array(attrs["variance_to_mean"], np.float32)[:, None, None, None]
-
-
-def _geometry(attrs: dict[str, Any], alignment: Path, n_y: int, n_x: int) -> Geometry:
-    """Return the geometry that both halves share."""
-    rotation = store.read_layer(alignment, "rotation_deg", axes=("tilt",), units="deg")
-    shift = store.read_layer(alignment, "shift_px", axes=("tilt", "axis"), units="pixel")
-    tilt_deg = np.array(attrs["tilt_deg"], np.float64)
-    return Geometry(tilt_deg, n_y, n_x, rotation, shift)

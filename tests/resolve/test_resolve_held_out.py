@@ -1,9 +1,19 @@
 import numpy as np
 import pytest
 
-from stemedx.resolve.held_out import bernoulli, held_out_gain, poisson
+from stemedx.resolve import held_out
+from stemedx.resolve.held_out import bernoulli, poisson
 
 SHAPE = (2, 3, 40, 48)
+
+
+EVERYWHERE = np.ones(SHAPE[1:], bool)
+
+
+def held_out_gain(predicted, seen, unseen, log_likelihood, covered=EVERYWHERE):
+    return held_out.held_out_gain(
+        predicted, seen, unseen, covered=covered, log_likelihood=log_likelihood
+    )
 
 
 def rates(rng, scale):
@@ -98,3 +108,17 @@ def test_maps_without_photons(rng):
     assert np.isfinite(found.gain_nat_per_hit[0])
     assert np.isnan(found.gain_nat_per_hit[1])
     assert found.hits[1] == 0
+
+
+def test_pixels_that_no_ray_reaches_do_not_count(rng):
+    rate = rates(rng, 3.0)
+    seen, unseen = halves(rng, rate)
+    covered = EVERYWHERE.copy()
+    covered[1, :, :20] = False
+    wrong = [half.copy() for half in (rate, seen, unseen)]
+    for maps in wrong:
+        maps[:, 1, :, :20] = rng.integers(0, 9, (2, 40, 20))
+    one = held_out_gain(rate, seen, unseen, poisson, covered)
+    two = held_out_gain(*wrong, poisson, covered)
+    assert two.gain_nat_per_hit == pytest.approx(one.gain_nat_per_hit, rel=1e-6)  # rounding
+    assert two.hits.tolist() == one.hits.tolist()
