@@ -97,7 +97,7 @@ def tilt_series_of(wildcards):
     """Only the HAADF volume is made from the tilt series itself."""
     if wildcards.method != "haadf":
         return []
-    return f"{run.results}/{specimen_of(wildcards.dataset)}/tilt_series.zarr"
+    return [f"{run.results}/{specimen_of(wildcards.dataset)}/tilt_series.zarr"]
 
 
 def halves(wildcards):
@@ -141,7 +141,7 @@ def denoised_of(wildcards):
     """The denoised maps, where a method wants them."""
     if "two_step" not in methods(wildcards.specimen):
         return []
-    return f"{run.results}/{wildcards.specimen}/denoised.zarr"
+    return [f"{run.results}/{wildcards.specimen}/denoised.zarr"]
 
 
 def resolution_of(wildcards):
