@@ -133,7 +133,7 @@ class AlignParams(Model):
 class UNetParams(Model):
     """A compact U-Net."""
 
-    base_channels: int = Field(24, ge=4, le=256)
+    base_channels: int = Field(16, ge=4, le=256)
     """Channels of the first level; doubled on each level below."""
 
     n_levels: int = Field(3, ge=1, le=6)
@@ -143,14 +143,14 @@ class UNetParams(Model):
 class TrainParams(Seeded, UNetParams):
     """What the training of every network needs."""
 
-    n_steps: int = Field(1500, ge=1)
-    """Number of updates."""
+    n_epochs: float = Field(200, gt=0)
+    """Length of the training: how often, on average, each pixel of the maps is seen."""
 
     batch: int = Field(8, ge=1)
     """Patches per update."""
 
-    crop_px: int = Field(96, ge=16)
-    """Side of the random patches, pixels; maps smaller than this are used whole."""
+    crop_px: int = Field(256, ge=16)
+    """Side of the random patches and of the tiles when applied, pixels; maps smaller than this are used whole."""
 
     learning_rate: float = Field(2e-3, gt=0)
     """Largest step of Adam; it follows a cosine down to zero."""
@@ -164,6 +164,9 @@ class TrainDenoiserParams(TrainParams):
 
     share_max: float = Field(0.9, gt=0, lt=1)
     """Largest share of the photons that the network sees in training."""
+
+    held_out: float = Field(0.05, gt=0, le=0.5)
+    """Share of the photons that training never sees, for the held-out loss."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "TrainDenoiserParams":
@@ -259,7 +262,7 @@ class ReconstructParams(Model):
 class TrainEnhancerParams(TrainParams):
     """Parameters of the stage `train_enhancer` (Q^S)."""
 
-    n_steps: int = Field(800, ge=1)
+    n_epochs: float = Field(100, gt=0)
     learning_rate: float = Field(1e-3, gt=0)
 
     weight_decay: float = Field(1e-4, ge=0)
@@ -270,7 +273,14 @@ class EnhanceParams(Model):
     """Parameters of the stage `enhance`."""
 
     step_deg: float = Field(1.0, gt=0, le=10)
-    """Angle between synthesized views, degrees; they cover the full circle."""
+    """Angle between synthesized views, degrees; 180 is a multiple of it: they cover the full circle."""
+
+    @field_validator("step_deg")
+    @classmethod
+    def _fits_half_a_circle(cls, value: float) -> float:
+        if abs(180 / value - round(180 / value)) > 1e-9:
+            raise ValueError("must divide 180, so that views from behind are mirror images")
+        return value
 
 
 class SynthesizeParams(Model):

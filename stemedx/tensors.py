@@ -4,4 +4,8 @@ from jaxtyping import Float32
 from torch import Tensor
 
 Patches = Float32[Tensor, "patch channel y x"]  # photons per pixel, or features of them
+Features = Float32[Tensor, "patch _channel y x"]  # whose number changes on the way
+PerMap = Float32[Tensor, "patch channel 1 1"]  # one number for each map
+PerPixel = Float32[Tensor, "patch 1 y x"]  # one number for all elements
+Shares = Float32[Tensor, "#patch 1 1 1"]  # fractions of the full exposure
 Scalar = Float32[Tensor, ""]

@@ -1,1 +1,75 @@
-"""Placeholder while the stage is written."""
+"""Stage `denoise`: photons and the trained Q^D -> expected photons of every pixel."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from stemedx import store
+from stemedx.arrays import MeasuredMaps, Rates
+from stemedx.counts import to_counts
+from stemedx.learn.denoising import predict_rates, read_denoiser
+from stemedx.learn.device import to_device
+from stemedx.params import DenoiseParams
+from stemedx.provenance import made_by
+
+log = logging.getLogger(__name__)
+AXES = ("element", "tilt", "y", "x")
+
+
+def run(
+    params: DenoiseParams, *, device: str, element_maps: Path, weights: Path, denoised: Path
+) -> None:
+    """Read the store `element_maps` and `weights`, write the store `denoised`.
+
+    Writes ``(element, tilt, y, x)`` rates >= 0 in the measured frame, in the unit of
+    the maps.
+
+    Parameters
+    ----------
+    params
+        Of the stage.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    element_maps, weights
+        Store and safetensors file to read.
+    denoised
+        Store to write.
+
+    Raises
+    ------
+    ValueError
+        If CUDA is asked for and there is none, or the weights are of another
+        network or other elements.
+    """
+    chosen = to_device(device)
+    maps, attrs = store.read(element_maps, axes=AXES, units=("count", "intensity"))
+    network, tile_px = read_denoiser(weights, attrs["elements"], chosen)
+    rng = np.random.default_rng(params.seed)
+    counts = to_counts(maps, attrs["variance_to_mean"], rng)
+    rates = predict_rates(network, counts, params, tile_px=tile_px, rng=rng)
+    # Back from photons, or their stand-ins, to the unit of the maps.
+    rates *= np.array(attrs["variance_to_mean"], np.float32)[:, None, None, None]
+    _tell(maps, rates, attrs["elements"])
+    store.write(
+        denoised,
+        rates,
+        axes=AXES,
+        units=attrs["units"],
+        elements=attrs["elements"],
+        tilt_deg=attrs["tilt_deg"],
+        pixel_nm=attrs["pixel_nm"],
+        signal=attrs["signal"],
+        made_by=made_by(
+            "denoise",
+            params,
+            {"element_maps": element_maps, "weights": weights},
+            device=chosen.type,
+        ),
+    )
+
+
+def _tell(maps: MeasuredMaps, rates: Rates, elements: list[str]) -> None:
+    for element, measured, predicted in zip(elements, maps, rates, strict=True):
+        sums = measured.sum(dtype=np.float64), predicted.sum(dtype=np.float64)
+        log.info("%s: the maps hold %g, the rates %g", element, *sums)

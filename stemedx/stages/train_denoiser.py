@@ -1,1 +1,60 @@
-"""Placeholder while the stage is written."""
+"""Stage `train_denoiser`: photons of a specimen -> weights of its network Q^D."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from stemedx import store, tables
+from stemedx.counts import to_counts
+from stemedx.learn.denoising import make_denoiser, train
+from stemedx.learn.device import to_device
+from stemedx.learn.weights import write_weights
+from stemedx.params import TrainDenoiserParams
+from stemedx.provenance import made_by
+
+log = logging.getLogger(__name__)
+ARCHITECTURE = {"base_channels", "n_levels", "crop_px"}
+
+
+def run(
+    params: TrainDenoiserParams, *, device: str, element_maps: Path, weights: Path, losses: Path
+) -> None:
+    """Read the store `element_maps`, train Q^D on it, write `weights` and `losses`.
+
+    Reads ``(element, tilt, y, x)`` counts, or intensities, for which integers stand
+    in.
+
+    Parameters
+    ----------
+    params
+        Of the stage.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    element_maps
+        Store to read.
+    weights, losses
+        Safetensors and CSV files to write.
+
+    Raises
+    ------
+    ValueError
+        If CUDA is asked for and there is none.
+    """
+    chosen = to_device(device)
+    maps, attrs = store.read(
+        element_maps, axes=("element", "tilt", "y", "x"), units=("count", "intensity")
+    )
+    rng = np.random.default_rng(params.seed)
+    counts = to_counts(maps, attrs["variance_to_mean"], rng)
+    log.info("%s: %d photons of %s", element_maps, counts.sum(), attrs["elements"])
+    network = make_denoiser(counts, params, chosen)
+    table = train(network, counts, params, rng)
+    architecture = {
+        "network": "denoiser",
+        "elements": attrs["elements"],
+        **params.model_dump(include=ARCHITECTURE),
+    }
+    origin = made_by("train_denoiser", params, {"element_maps": element_maps}, device=chosen.type)
+    write_weights(weights, network, architecture, origin)
+    tables.write(losses, table)

@@ -1,1 +1,78 @@
-"""Placeholder while the stage is written."""
+"""Stage `train_enhancer`: a volume and the denoised maps -> weights of Q^S."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from stemedx import store, tables
+from stemedx.alignment import read_geometry
+from stemedx.learn.device import to_device
+from stemedx.learn.enhancing import make_enhancer, train
+from stemedx.learn.weights import write_weights
+from stemedx.params import TrainEnhancerParams
+from stemedx.project.projector import project
+from stemedx.project.warp import align_maps
+from stemedx.provenance import made_by
+
+log = logging.getLogger(__name__)
+ARCHITECTURE = {"base_channels", "n_levels", "crop_px"}
+
+
+def run(  # noqa: PLR0913 - one keyword per file of the rule
+    params: TrainEnhancerParams,
+    *,
+    device: str,
+    denoised: Path,
+    volume: Path,
+    alignment: Path,
+    weights: Path,
+    losses: Path,
+) -> None:
+    """Train Q^S to turn reprojections of `volume` into the denoised maps.
+
+    At the measured tilts only: no view is made up.
+
+    Parameters
+    ----------
+    params
+        Of the stage.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    denoised, volume, alignment
+        Stores to read.
+    weights, losses
+        Safetensors and CSV files to write.
+
+    Raises
+    ------
+    ValueError
+        If CUDA is asked for and there is none, or the stores are of different
+        elements.
+    """
+    chosen = to_device(device)
+    maps, attrs = store.read(
+        denoised, axes=("element", "tilt", "y", "x"), units=("count", "intensity")
+    )
+    volumes, volume_attrs = store.read_volumes(volume)
+    if volume_attrs["elements"] != attrs["elements"]:
+        raise ValueError(
+            f"{volume}: expected volumes of {attrs['elements']} as in {denoised}, found "
+            f"{volume_attrs['elements']}. Delete both and run the workflow again."
+        )
+    geometry = read_geometry(alignment, attrs["tilt_deg"], maps.shape[-2:])
+    aligned, coverage = align_maps(maps, geometry)
+    log.info("%s: %.0f %% of the aligned maps are measured", denoised, 100 * coverage.mean())
+    projected = project(volumes * np.float32(attrs["pixel_nm"]), geometry.tilt_deg)
+    network = make_enhancer(len(maps), params, chosen)
+    rng = np.random.default_rng(params.seed)
+    table = train(network, projected, aligned, coverage, params, rng)
+    architecture = {
+        "network": "enhancer",
+        "elements": attrs["elements"],
+        **params.model_dump(include=ARCHITECTURE),
+    }
+    inputs = {"denoised": denoised, "volume": volume, "alignment": alignment}
+    origin = made_by("train_enhancer", params, inputs, device=chosen.type)
+    write_weights(weights, network, architecture, origin)
+    tables.write(losses, table)

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stemedx.learn.training import fit, n_updates, seeded
+from stemedx.params import TrainParams
+
+
+def make_line():
+    with seeded(5):
+        return nn.Linear(1, 1)
+
+
+def fit_line(learning_rate=0.1, n_steps=60, **more):
+    network = make_line()
+    x = torch.tensor([[1.0], [2.0], [4.0]])
+
+    def draw_loss():
+        return (network(x) - (3 * x - 1)).square().mean()
+
+    optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate)
+    return network, fit(network, draw_loss, optimiser, n_steps, **more)
+
+
+def test_the_first_weights_depend_on_the_seed_alone():
+    state = torch.get_rng_state()
+    first, second = make_line(), make_line()
+    assert torch.equal(first.weight, second.weight)
+    assert torch.equal(torch.get_rng_state(), state)
+    with seeded(6):
+        other = nn.Linear(1, 1)
+    assert not torch.equal(first.weight, other.weight)
+
+
+def test_the_table_tells_mean_losses_up_to_the_last_update():
+    network, table = fit_line(n_steps=60)
+    assert list(table) == ["step", "loss"]
+    assert table["step"].tolist() == [*range(3, 61, 3)]
+    assert table["loss"].iloc[-1] < 0.1 * table["loss"].iloc[0]
+    assert not network.training
+
+
+def test_a_held_out_loss_has_its_column():
+    values = iter(np.linspace(3, 1, 7))
+    _, table = fit_line(n_steps=7, held_out_loss=lambda: next(values))
+    assert table["step"].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert table["held_out_loss"].tolist() == np.linspace(3, 1, 7).tolist()
+
+
+def test_the_step_size_falls_to_zero():
+    _, long = fit_line(n_steps=40)
+    assert abs(long["loss"].diff().iloc[-1]) < 0.1 * abs(long["loss"].diff().iloc[1])
+
+
+def test_a_loss_that_is_not_finite_is_refused():
+    with pytest.raises(ValueError, match=r"expected a finite loss, found .* Lower learning_rate"):
+        fit_line(learning_rate=float("inf"))
+
+
+@pytest.mark.parametrize(("crop_px", "expected"), [(16, 49), (64, 26)])
+def test_an_epoch_sees_each_pixel_once_on_average(crop_px, expected):
+    params = TrainParams(n_epochs=4, batch=2, crop_px=crop_px)
+    # 4 x 13 maps of 20 x 24 pixels, two patches at a time: of 16 x 16, or whole
+    assert n_updates(params, (3, 13, 20, 24)) == expected
