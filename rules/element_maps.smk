@@ -4,6 +4,8 @@ rule element_maps:
         tilt_series="<results>/{specimen}/tilt_series.zarr",
     output:
         element_maps=directory("<results>/{specimen}/element_maps.zarr"),
+        net=directory("<results>/{specimen}/net_maps.zarr"),
+        table="<results>/{specimen}/element_maps.csv",
     log:
         "<results>/{specimen}/logs/element_maps.log",
     benchmark:

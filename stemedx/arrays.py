@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32, Float64, Integer, Real, UInt8
 
 TiltAngles = Float64[np.ndarray, " tilt"]  # degrees
 PerTilt = Float64[np.ndarray, " tilt"]
+Rows = Float64[np.ndarray, "tilt y"]  # one number per row of each image
 Shifts = Float64[np.ndarray, "tilt 2"]  # (y, x), pixels
 Counts = Integer[np.ndarray, "*axes"]  # detected photons, never rescaled
 Rate = Float32[np.ndarray, "*axes"]  # expected photons
@@ -42,3 +43,12 @@ Pictures = Real[np.ndarray, "element down across"]  # the same place in every el
 PictureRGB = Float64[np.ndarray, "down across 3"]  # 0 to 1
 Corners = Float32[np.ndarray, "corner 3"]  # of the triangles of a surface, (z, y, x), nm
 Triangles = Integer[np.ndarray, "triangle 3"]  # numbers of their corners
+Spectrum = Real[np.ndarray, " channel"]  # photons, or energies, by channel
+Columns = Float64[np.ndarray, "channel column"]  # shares of photons by channel
+PerColumn = Float64[np.ndarray, " column"]
+Covariance = Float64[np.ndarray, "column column"]
+PerMap = Float64[np.ndarray, "element tilt"]  # one number per map
+Ties = Float64[np.ndarray, "tie column"]
+Shares = Float64[np.ndarray, "element family"]  # of the photons of a family
+ChannelWeights = Float64[np.ndarray, "channel element"]
+TiltSpectra = Real[np.ndarray, "tilt channel"]  # photons, all pixels of a tilt

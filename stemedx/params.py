@@ -110,6 +110,18 @@ class IngestParams(Model):
 class ElementMapsParams(Seeded):
     """Parameters of the stage `element_maps`."""
 
+    method: Literal["windows", "fit"] = "windows"
+    """How net counts are told from background: windows beside each line, or a fit of the whole spectrum. Counts in windows are written by both."""
+
+    extra_elements: tuple[str, ...] = ("C", "O", "Si", "Fe", "Co", "Cu")
+    """Elements that may be in the spectra besides those of the sheet and of the files' headers: support film, grid, holder, pole piece, coating."""
+
+    fit_from_keV: float = Field(0.5, gt=0, lt=10)  # noqa: N815
+    """Lowest energy that is fitted; lower where a line of the sheet is, keV."""
+
+    fit_to_keV: float = Field(12.0, gt=1, le=100)  # noqa: N815
+    """Highest energy that is fitted; higher where a line of the sheet is, keV."""
+
     window_fwhm: float = Field(1.0, gt=0, le=3)
     """Half width of a line's window, in units of the line's full width at half maximum."""
 
@@ -128,6 +140,9 @@ class AlignParams(Model):
 
     n_refinements: int = Field(3, ge=0, le=50)
     """Rounds of projection matching after the first estimate."""
+
+    axis_within_deg: float = Field(15.0, ge=0, le=45)
+    """The tilt axis is searched within this angle of image y where the sheet does not tell, degrees."""
 
 
 class UNetParams(Model):

@@ -2,8 +2,11 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
-from stemedx import store
+from stemedx import store, tables
+from stemedx.maps.lines import families_of
+from stemedx.maps.response import Response, line_columns, noise_for
 from stemedx.params import ElementMapsParams, IngestParams, PhantomParams, SimulateParams
 from stemedx.sheet import SheetRow
 from stemedx.stages import element_maps, ingest, simulate
@@ -33,7 +36,13 @@ def run(tilt_series, lines, signal=None, params=PARAMS):
     """Run the stage; return its maps and attributes."""
     place = tilt_series.with_name("element_maps.zarr")
     element_maps.run(
-        params, lines=lines, signal=signal, tilt_series=tilt_series, element_maps=place
+        params,
+        lines=lines,
+        signal=signal,
+        tilt_series=tilt_series,
+        element_maps=place,
+        net=place.with_name("net_maps.zarr"),
+        table=place.with_name("element_maps.csv"),
     )
     return store.read(place, axes=AXES, units=("count", "intensity"))
 
@@ -44,6 +53,8 @@ def test_exported_maps_stay_as_they_are(write_series, rng):
     assert (maps == values).all()
     made_by = attrs.pop("made_by")
     assert made_by["stage"] == "element_maps"
+    totals = values.sum(axis=(2, 3))
+    gains = totals / totals.mean(axis=1, keepdims=True)
     assert attrs == {
         "axes": list(AXES),
         "units": "count",
@@ -53,6 +64,9 @@ def test_exported_maps_stay_as_they_are(write_series, rng):
         "pixel_nm": 0.8,
         "signal": "counts",
         "variance_to_mean": [1.0, 1.0],
+        "method": "exported",
+        "gain": [pytest.approx(row) for row in gains.tolist()],
+        "background": [[0.0] * 3] * 2,
     }
 
 
@@ -84,6 +98,48 @@ def test_line_that_the_spectra_do_not_hold_is_refused(write_series):
     path = write_series(layers, content="spectra", **energies, **told)
     with pytest.raises(ValueError, match="a line of Zn_Ka between 0.20 and 5.98 keV"):
         run(path, ["S", "Zn_Ka"])
+
+
+@pytest.fixture
+def spectra_of_two_lines(write_series, rng):
+    """A tilt series of 3 x 4 x 5 pixels: Zn that rises with the tilt, and background."""
+    response = Response(-0.1, 0.02, noise_for(140.0))
+    energies = response.energies(0, 520)
+    peak = line_columns(families_of("Zn", 7.0, 10.3, None, frozenset()), response, 0, 520)[:, 0]
+    rates = np.repeat([[40.0], [60.0], [80.0]], 20, axis=0) * peak
+    rates = rates + 0.02 * (energies > 0.3)
+    spectra = csr_array(rng.poisson(rates).astype(np.uint16))
+    layers = {
+        "spectra_counts": store.Layer(spectra.data, ("entry",), "count"),
+        "spectra_channels": store.Layer(spectra.indices.astype(np.uint16), ("entry",), "channel"),
+        "spectra_ends": store.Layer(spectra.indptr.astype(np.int64), ("row",), "entry"),
+    }
+    energy = {"energy_offset_keV": -0.1, "energy_scale_keV": 0.02, "n_channels": 520}
+    told = {"first_channel": 20, "beam_keV": 200.0, "resolution_MnKa_eV": 140.0}
+    return write_series(layers, content="spectra", elements_in_files=["Zn"], **energy, **told)
+
+
+@pytest.mark.parametrize("method", ["windows", "fit"])
+def test_net_counts_gain_and_background(spectra_of_two_lines, method):
+    params = ElementMapsParams(method=method, fit_from_keV=0.5, fit_to_keV=10.2)
+    maps, attrs = run(spectra_of_two_lines, ["Zn_Ka"], params=params)
+    table = tables.read(
+        spectra_of_two_lines.with_name("element_maps.csv"), ("counts", "net", "net_sd", "gain")
+    )
+    assert table.counts.tolist() == maps.sum(axis=(2, 3)).ravel().tolist()
+    # K alpha is 87 % of the family, a window of +- 1 FWHM holds 98 % of it
+    truth = 0.981 * 0.8867 * 20 * np.array([40.0, 60.0, 80.0])
+    assert (np.abs(table.net - truth) < 4 * table.net_sd).all()  # 4 standard deviations
+    assert table.net_sd.to_numpy() == pytest.approx(np.sqrt(truth), rel=0.3)  # background adds
+    assert attrs["gain"][0] == pytest.approx([2 / 3, 1, 4 / 3], rel=0.1)  # 3 % of noise
+    assert attrs["background"][0] == pytest.approx(table.counts - table.net)
+    place = spectra_of_two_lines.with_name("net_maps.zarr")
+    net = store.read_layer(place, "net", axes=AXES, units="count")
+    variance = store.read_layer(place, "variance", axes=AXES, units="count^2")
+    assert net.sum(axis=(2, 3)).ravel() == pytest.approx(table.net, rel=2e-3)  # of the bound
+    assert (variance >= 0).all()
+    if method == "fit":
+        assert table.photons.to_numpy() == pytest.approx(20 * np.array([40, 60, 80]), rel=0.15)
 
 
 @pytest.mark.parametrize("shape", ["core_shell", "rod"])

@@ -57,6 +57,7 @@ def test_simulated_raw_files(raw, places, tmp_path):
         "first_channel": 6,
         "beam_keV": 200.0,
         "resolution_MnKa_eV": 133.0,
+        "elements_in_files": [],
     }
     assert len(made_by["inputs"]) == 6
     counts, channels, ends = (

@@ -14,4 +14,6 @@ with log_to(snakemake.log[0]):
         signal=snakemake.params.row["signal"],
         tilt_series=Path(snakemake.input.tilt_series),
         element_maps=Path(snakemake.output.element_maps),
+        net=Path(snakemake.output.net),
+        table=Path(snakemake.output.table),
     )

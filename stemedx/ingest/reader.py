@@ -6,6 +6,7 @@ what was measured.
 """
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -62,6 +63,8 @@ class Signal:
     stage_deg, beam_keV, resolution_eV
         Tilt of the stage, beam energy, detector resolution at Mn Ka; None where the
         file does not say.
+    elements
+        Symbols that the file names.
     """
 
     file: Path
@@ -72,6 +75,7 @@ class Signal:
     stage_deg: float | None
     beam_keV: float | None  # noqa: N815
     resolution_eV: float | None  # noqa: N815
+    elements: tuple[str, ...] = ()
 
     @property
     def energy_axis(self) -> int | None:
@@ -190,7 +194,15 @@ def _signal(path: Path, found: dict[str, Any]) -> Signal:
         _number(stage_deg),
         _number(beam_keV),
         _number(detector.get("energy_resolution_MnKa")),
+        _symbols(metadata.get("Sample", {})),
     )
+
+
+def _symbols(sample: dict[str, Any]) -> tuple[str, ...]:
+    """Return the elements that a file names, by themselves or by their lines."""
+    lines = [str(line).split("_")[0] for line in sample.get("xray_lines") or ()]
+    found = [str(symbol) for symbol in sample.get("elements") or ()] + lines
+    return tuple(sorted({symbol for symbol in found if re.fullmatch("[A-Z][a-z]?", symbol)}))
 
 
 def _mapped(mapping: dict[str, Any], original: dict[str, Any]) -> dict[str, Any]:

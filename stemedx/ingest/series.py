@@ -27,6 +27,8 @@ class SparseSpectra:
         Energies of the channels.
     beam_keV, resolution_eV
         Beam energy, and resolution at Mn Ka; None where the files do not say.
+    elements
+        Symbols that the files name.
     """
 
     counts: SparseValues
@@ -35,6 +37,7 @@ class SparseSpectra:
     axis: EnergyAxis
     beam_keV: float | None  # noqa: N815
     resolution_eV: float | None  # noqa: N815
+    elements: tuple[str, ...]
 
 
 @dataclass(frozen=True)

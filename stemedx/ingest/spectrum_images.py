@@ -45,6 +45,7 @@ class ViewSpectra:
     pixel_nm: float | None
     beam_keV: float | None  # noqa: N815
     resolution_eV: float | None  # noqa: N815
+    elements: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
@@ -146,6 +147,7 @@ def _view_spectra(
             pixel_nm,
             signal.beam_keV,
             signal.resolution_eV,
+            signal.elements,
             said,
         )
         for view in views_of(signal, stack)
@@ -251,4 +253,5 @@ def _join(spectra: Sequence[ViewSpectra]) -> SparseSpectra:
         first.axis,
         first.beam_keV,
         first.resolution_eV,
+        tuple(sorted({symbol for one in spectra for symbol in one.elements})),
     )

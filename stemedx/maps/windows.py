@@ -1,9 +1,7 @@
 """Counting photons in windows of energy."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import csr_array
@@ -11,7 +9,6 @@ from scipy.sparse import csr_array
 from stemedx.arrays import ElementMaps
 from stemedx.maps.lines import Line
 
-log = logging.getLogger(__name__)
 MNKA_EV = 5898.7
 # Spread of the charge that a photon of 1 eV sets free in silicon (Fano), eV of FWHM^2.
 FANO_EV = 2.5
@@ -81,18 +78,3 @@ def count_windows(
         channels[window.first : window.end, n] = 1
     counted = spectra.astype(np.int64) @ channels
     return np.moveaxis(counted.reshape(*shape, len(windows)), -1, 0)
-
-
-def warn_of_overlaps(windows: Sequence[Window], scale_keV: float) -> list[str]:  # noqa: N803
-    """Log, and return, which windows share channels: their photons count twice."""
-    ordered = sorted(windows, key=lambda window: window.first)
-    found = [
-        f"the windows of {one.line.name} and {other.line.name} share "
-        f"{(min(one.end, other.end) - other.first) * scale_keV * 1e3:.0f} eV: photons "
-        "there count for both"
-        for one, other in pairwise(ordered)
-        if other.first < one.end
-    ]
-    for text in found:
-        log.warning("%s", text)
-    return found

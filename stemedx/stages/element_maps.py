@@ -1,17 +1,20 @@
 """Stage `element_maps`: tilt series -> photons of each element in each pixel."""
 
 import logging
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from scipy.sparse import csr_array
 
-from stemedx import store
+from stemedx import store, tables
 from stemedx.arrays import MeasuredMaps
-from stemedx.maps.lines import choose_line
-from stemedx.maps.signal import to_signal
-from stemedx.maps.windows import Window, count_windows, fwhm_keV, to_window, warn_of_overlaps
+from stemedx.maps.counting import Counted, SpectrumSeries, count_elements, net_maps
+from stemedx.maps.net import to_gains
+from stemedx.maps.response import Response, noise_for
+from stemedx.maps.signal import SignalMaps, to_signal
 from stemedx.params import ElementMapsParams
 from stemedx.provenance import made_by
 
@@ -26,11 +29,14 @@ def run(
     signal: str | None,
     tilt_series: Path,
     element_maps: Path,
+    net: Path,
+    table: Path,
 ) -> None:
-    """Read the store `tilt_series`, write the store `element_maps`.
+    """Read the store `tilt_series`; write `element_maps`, `net` and a `table` of totals.
 
     Spectra are counted in the window of each line; exported maps stay as they are.
-    Writes ``(element, tilt, y, x)`` counts, or intensities where the sheet says so.
+    `element_maps` holds ``(element, tilt, y, x)`` counts, or intensities where the sheet
+    says so; `net` the same without background, with variances; the table one row per map.
 
     Parameters
     ----------
@@ -40,8 +46,10 @@ def run(
         Elements or X-ray lines of the sheet.
     signal
         What the sheet says that a pixel is; None to tell from the data.
-    tilt_series, element_maps
+    tilt_series, element_maps, net
         Stores to read and to write.
+    table
+        CSV to write.
 
     Raises
     ------
@@ -49,55 +57,47 @@ def run(
         If a line is not in the spectra, or the maps are not what the sheet says.
     """
     attrs = store.read_attrs(tilt_series)
-    symbols = [line.split("_")[0] for line in lines]
-    found: dict[str, Any] = {"lines": list(lines)}
+    counted, series = None, None
     if attrs["content"] == "spectra":
-        windows = _windows(params, lines, attrs)
-        maps = _count(tilt_series, windows, attrs)
-        overlaps = warn_of_overlaps(windows, attrs["energy_scale_keV"])
-        found = {"lines": [window.line.name for window in windows], "warnings": overlaps}
+        series = _series(tilt_series, attrs, params)
+        counted = count_elements(series, lines, params)
+        maps: MeasuredMaps = counted.maps
     else:
         maps = store.read_layer(tilt_series, "maps", axes=AXES, units=("count", "intensity"))
+    symbols = [line.split("_")[0] for line in lines]
     try:
         recognised = to_signal(maps, symbols, signal)
     except ValueError as fault:
         raise ValueError(f"{tilt_series}: {fault}") from None
-    totals = recognised.values.sum(axis=(1, 2, 3), dtype=np.float64)
-    log.info("%s of %s: %s", recognised.signal, ", ".join(found["lines"]), totals.tolist())
+    totals = recognised.values.sum(axis=(2, 3), dtype=np.float64)
+    log.info("%s of %s: %s", recognised.signal, ", ".join(lines), totals.sum(axis=1).tolist())
+    common = {
+        "elements": symbols,
+        "tilt_deg": attrs["tilt_deg"],
+        "pixel_nm": attrs["pixel_nm"],
+        "signal": recognised.signal,
+        "made_by": made_by("element_maps", params, {"tilt_series": tilt_series}),
+    }
+    found = _of_spectra(counted, params) if counted else _of_maps(totals, lines)
+    units = "intensity" if recognised.signal == "intensity" else "count"
+    factors = recognised.variance_to_mean
     store.write(
-        element_maps,
-        recognised.values,
-        axes=AXES,
-        units="intensity" if recognised.signal == "intensity" else "count",
-        elements=symbols,
-        tilt_deg=attrs["tilt_deg"],
-        pixel_nm=attrs["pixel_nm"],
-        signal=recognised.signal,
-        variance_to_mean=recognised.variance_to_mean,
-        made_by=made_by("element_maps", params, {"tilt_series": tilt_series}),
-        **found,
+        element_maps, recognised.values, axes=AXES, units=units, variance_to_mean=factors,
+        **common, **found,
+    )  # fmt: skip
+    values, variance = (
+        net_maps(series, counted.tilts) if series and counted else _as_net(recognised)
     )
+    layers = {
+        "net": store.Layer(values, AXES, units),
+        "variance": store.Layer(variance, AXES, f"{units}^2"),
+    }
+    store.write_group(net, layers, **common)
+    tables.write(table, _table(common, found, totals, counted))
 
 
-def _windows(params: ElementMapsParams, lines: list[str], attrs: dict[str, Any]) -> list[Window]:
-    """Return the window of each line on the energy axis of the series."""
-    offset, scale, n_channels = (
-        attrs[key] for key in ("energy_offset_keV", "energy_scale_keV", "n_channels")
-    )
-    first_keV = offset + scale * attrs["first_channel"]  # noqa: N806
-    last_keV = offset + scale * (n_channels - 1)  # noqa: N806
-    resolution = attrs["resolution_MnKa_eV"] or params.resolution_MnKa_eV
-    windows = []
-    for wanted in lines:
-        line = choose_line(wanted, first_keV, last_keV, attrs["beam_keV"])
-        half = params.window_fwhm * fwhm_keV(line.energy_keV, resolution)
-        windows.append(to_window(line, half, offset, scale, n_channels))
-        log.info("%s at %g keV, +- %.0f eV", line.name, line.energy_keV, 1e3 * half)
-    return windows
-
-
-def _count(tilt_series: Path, windows: list[Window], attrs: dict[str, Any]) -> MeasuredMaps:
-    """Return the photons in each window from the sparse spectra of the store."""
+def _series(tilt_series: Path, attrs: dict[str, Any], params: ElementMapsParams) -> SpectrumSeries:
+    """Return the sparse spectra of the store."""
     counts, channels, ends = (
         store.read_layer(tilt_series, f"spectra_{name}", axes=(axis,), units=units)
         for name, axis, units in (
@@ -108,5 +108,71 @@ def _count(tilt_series: Path, windows: list[Window], attrs: dict[str, Any]) -> M
     )
     n_tilts, n_y, n_x = attrs["axes_shape"]
     shape = (n_tilts * n_y * n_x, attrs["n_channels"])
-    spectra = csr_array((counts, channels, ends), shape=shape)
-    return count_windows(spectra, windows, (n_tilts, n_y, n_x))
+    resolution = attrs["resolution_MnKa_eV"] or params.resolution_MnKa_eV
+    return SpectrumSeries(
+        csr_array((counts, channels, ends), shape=shape),
+        (n_tilts, n_y, n_x),
+        Response(attrs["energy_offset_keV"], attrs["energy_scale_keV"], noise_for(resolution)),
+        attrs["first_channel"],
+        attrs["beam_keV"],
+        tuple(attrs.get("elements_in_files", ())),
+    )
+
+
+def _of_spectra(counted: Counted, params: ElementMapsParams) -> dict[str, Any]:
+    """Return what is known of maps that were counted."""
+    return {
+        "lines": [window.line.name for window in counted.windows],
+        "method": params.method,
+        "gain": counted.gain.tolist(),
+        "background": counted.background.tolist(),
+        "net": counted.per_map("net").tolist(),
+        "net_variance": counted.per_map("variance").tolist(),
+        "calibration": {
+            **asdict(counted.response),
+            "resolution_MnKa_eV": counted.response.resolution_eV,
+        },
+        "warnings": counted.warnings,
+    }
+
+
+def _of_maps(totals: np.ndarray, lines: list[str]) -> dict[str, Any]:
+    """Return what is known of exported maps: nothing of their background."""
+    return {
+        "lines": list(lines),
+        "method": "exported",
+        "gain": to_gains(totals, totals).tolist(),
+        "background": np.zeros_like(totals).tolist(),
+    }
+
+
+def _as_net(maps: SignalMaps) -> tuple[np.ndarray, np.ndarray]:
+    """Return exported maps as net photons with their variances."""
+    values = maps.values.astype(np.float32)
+    factors = np.array(maps.variance_to_mean, np.float32)
+    return values, values * factors[:, None, None, None]
+
+
+def _table(
+    common: dict[str, Any], found: dict[str, Any], totals: np.ndarray, counted: Counted | None
+) -> pd.DataFrame:
+    """Return one row per map: counts, background, net counts, gain."""
+    n_elements, n_tilts = totals.shape
+    columns = {
+        "element": np.repeat(common["elements"], n_tilts),
+        "line": np.repeat(found["lines"], n_tilts),
+        "tilt_deg": np.tile(common["tilt_deg"], n_elements),
+        "method": found["method"],
+        "counts": totals.ravel(),
+        "background": np.ravel(found["background"]),
+        "gain": np.ravel(found["gain"]),
+    }
+    if counted:
+        columns |= {
+            "net": counted.per_map("net").ravel(),
+            "net_sd": np.sqrt(counted.per_map("variance")).ravel(),
+            "photons": counted.per_map("photons").ravel(),
+            "photons_sd": np.sqrt(counted.per_map("photons_variance")).ravel(),
+            "chi2": np.tile([tilt.chi2 for tilt in counted.tilts], n_elements),
+        }
+    return pd.DataFrame(columns)

@@ -101,4 +101,5 @@ def _content(
         "first_channel": content.axis.first_above(min_keV),
         "beam_keV": content.beam_keV,
         "resolution_MnKa_eV": content.resolution_eV,
+        "elements_in_files": list(content.elements),
     }

@@ -10,7 +10,6 @@ from stemedx.maps.windows import (
     count_windows,
     fwhm_keV,
     to_window,
-    warn_of_overlaps,
 )
 
 
@@ -51,12 +50,3 @@ def test_many_counts_do_not_overflow():
     spectra = csr_array(np.full((1, 4), 60_000, np.uint16))
     maps = count_windows(spectra, [Window(Line("S_Ka", 2.3), 0, 4)], (1, 1, 1))
     assert maps.item() == 240_000
-
-
-def test_overlap_is_told(caplog):
-    windows = [Window(Line("S_Ka", 2.3), 100, 112), Window(Line("Mo_La", 2.29), 98, 110)]
-    apart = [Window(Line("S_Ka", 2.3), 100, 112), Window(Line("Zn_Ka", 8.6), 112, 130)]
-    assert warn_of_overlaps(apart, 0.02) == []
-    (text,) = warn_of_overlaps(windows, 0.02)
-    assert "the windows of Mo_La and S_Ka share 200 eV" in text
-    assert text in caplog.text

@@ -1,0 +1,91 @@
+"""Energy axis and peak shape, fitted on the lines of a sum spectrum."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import astuple
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from stemedx.arrays import Spectrum
+from stemedx.maps.lines import Family
+from stemedx.maps.response import Response
+from stemedx.maps.spectrum_fit import SpectrumFit, fit_spectrum, make_model
+
+log = logging.getLogger(__name__)
+FEWEST_PHOTONS = 20_000  # in lines, to fit five numbers on
+LARGEST_SHIFT_KEV, LARGEST_GAIN = 0.03, 0.007
+NOISE_KEV = (0.010, 0.050)
+TAIL_SHARE, TAIL_KEV = (0.0, 0.6), (0.04, 0.3)
+SPLIT_PHOTONS, SPLIT_SHARE = 50_000, 0.02  # of a shell whose vacancies are told apart
+
+Families = Callable[[frozenset[str]], list[Family]]
+
+
+def fit_calibrated(
+    counts: Spectrum, families: Families, response: Response, first: int, end: int
+) -> SpectrumFit:
+    """Fit a sum spectrum, its energy axis and its peak shape, and then its strong shells.
+
+    Where lines are too weak to tell, `response` stays as it is.
+
+    Parameters
+    ----------
+    counts
+        ``(channel)`` photons.
+    families
+        Returns the families, those of the shells it is given one per vacancy.
+    response
+        To start from: the axis of the file, and its resolution.
+    first, end
+        Channels that are fitted, the last one excluded.
+    """
+    whole = families(frozenset())
+    fit = fit_spectrum(counts, make_model(whole, response, first, end))
+    if fit.photons[: len(whole)].sum() < FEWEST_PHOTONS:
+        log.info("too few photons to calibrate on: the energy axis of the file is used")
+        return fit
+    fit = recalibrated(counts, fit)
+    strong = strong_shells(fit)
+    if strong:
+        model = make_model(families(strong), fit.model.response, first, end)
+        fit = recalibrated(counts, fit_spectrum(counts, model))
+    return fit
+
+
+def strong_shells(fit: SpectrumFit) -> frozenset[str]:
+    """Return the shells whose photons tell the ratios of their lines."""
+    least = max(SPLIT_PHOTONS, SPLIT_SHARE * fit.photons.sum())
+    pairs = zip(fit.model.families, fit.photons, strict=False)
+    return frozenset(f"{one.symbol} {one.shell}" for one, photons in pairs if photons > least)
+
+
+def recalibrated(counts: Spectrum, start: SpectrumFit) -> SpectrumFit:
+    """Return the fit of the same families with the response that fits best."""
+    model = start.model
+    low, high = _bounds(model.response)
+    y = counts[model.first : model.end].astype(np.float64)
+    weight = 1 / np.sqrt(np.maximum(y, 1.0))
+
+    def at(place: np.ndarray) -> SpectrumFit:
+        response = Response(*(low + (high - low) * (place - 1) / 10).tolist())
+        return fit_spectrum(counts, make_model(model.families, response, model.first, model.end))
+
+    def misfit(place: np.ndarray) -> np.ndarray:
+        return (y - at(place).expected) * weight
+
+    # from 1 to 11, so that relative steps of the solver are steps of a share of the range
+    place = 1 + 10 * (np.array(astuple(model.response)) - low) / (high - low)
+    found = least_squares(
+        misfit, np.clip(place, 1.05, 10.95), bounds=(1, 11), diff_step=1e-3, max_nfev=15
+    )
+    best = at(found.x)
+    return best if best.chi2 <= start.chi2 else start
+
+
+def _bounds(response: Response) -> tuple[np.ndarray, np.ndarray]:
+    offset, scale = response.offset_keV, response.scale_keV
+    low = [offset - LARGEST_SHIFT_KEV, scale * (1 - LARGEST_GAIN)]
+    high = [offset + LARGEST_SHIFT_KEV, scale * (1 + LARGEST_GAIN)]
+    pairs: Sequence[tuple[float, float]] = (NOISE_KEV, TAIL_SHARE, TAIL_KEV)
+    return np.array(low + [one for one, _ in pairs]), np.array(high + [top for _, top in pairs])

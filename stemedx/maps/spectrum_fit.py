@@ -1,0 +1,162 @@
+"""Fitting a spectrum by families of X-ray lines on a smooth background."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import nnls
+
+from stemedx.arrays import Columns, Covariance, PerColumn, Spectrum, Ties
+from stemedx.maps.lines import Family
+from stemedx.maps.response import Response, background_columns, line_columns
+
+N_ITERATIONS = 60
+SAME = 1e-6  # relative change of the expectation that ends the iterations
+# Ratios between the vacancies of a shell follow the table within so much of themselves,
+# and of the strongest: absorption and the ionisation of inner shells change them.
+RATIO_SPREAD, WEAK_SPREAD = 0.25, 0.05
+
+
+@dataclass(frozen=True)
+class SpectrumModel:
+    """What a spectrum is made of.
+
+    Attributes
+    ----------
+    families
+        One for each of the first columns.
+    columns
+        ``(channel, column)`` shares of the photons: families, then background.
+    ties
+        ``(tie, column)`` combinations that are 0 if ratios of families are as in the
+        table, and ``(tie, column)`` their spreads, both per photon of a column.
+    first, end
+        Channels, the last one excluded.
+    """
+
+    families: tuple[Family, ...]
+    columns: Columns
+    ties: tuple[Ties, Ties]
+    response: Response
+    first: int
+    end: int
+
+    @property
+    def n_lines(self) -> int:
+        """Number of families; the other columns are background."""
+        return len(self.families)
+
+
+@dataclass(frozen=True)
+class SpectrumFit:
+    """A fitted spectrum.
+
+    Attributes
+    ----------
+    model
+        That was fitted.
+    photons
+        ``(column)`` photons of each family and background column, >= 0.
+    unbiased
+        ``(column)`` the same without the bound: may be negative by chance, so that
+        means over many are right.
+    covariance
+        ``(column, column)`` of `unbiased`.
+    expected
+        ``(channel)`` photons.
+    chi2
+        Reduced: per channel less the columns in use.
+    """
+
+    model: SpectrumModel
+    photons: PerColumn
+    unbiased: PerColumn
+    covariance: Covariance
+    expected: Spectrum
+    chi2: float
+
+
+def make_model(
+    families: Sequence[Family], response: Response, first: int, end: int
+) -> SpectrumModel:
+    """Return the model of the channels from `first` to `end`."""
+    lines = line_columns(families, response, first, end)
+    background = background_columns(response.energies(first, end))
+    columns = np.concatenate([lines, background], axis=1)
+    return SpectrumModel(
+        tuple(families), columns, _ties(families, columns.shape[1]), response, first, end
+    )
+
+
+def _ties(families: Sequence[Family], n_columns: int) -> tuple[Ties, Ties]:
+    """Return what ties the vacancies of a shell to the strongest of them."""
+    ties, spreads = [], []
+    for n, family in enumerate(families):
+        akin = [
+            m
+            for m, other in enumerate(families)
+            if (other.symbol, other.shell) == (family.symbol, family.shell)
+        ]
+        main = max(akin, key=lambda m: families[m].weight)
+        if n != main:
+            ratio = family.weight / families[main].weight
+            tie, spread = np.zeros((2, n_columns))
+            tie[n], tie[main] = 1.0, -ratio
+            spread[main] = RATIO_SPREAD * ratio + WEAK_SPREAD
+            ties.append(tie)
+            spreads.append(spread)
+    shape = (len(ties), n_columns)
+    return np.reshape(np.array(ties, np.float64), shape), np.reshape(
+        np.array(spreads, np.float64), shape
+    )
+
+
+def fit_spectrum(counts: Spectrum, model: SpectrumModel) -> SpectrumFit:
+    """Return the photons of each family that make a spectrum most likely.
+
+    Least squares weighted by the expectation, which is fitted anew each time, end where
+    the Poisson likelihood is greatest.
+
+    Parameters
+    ----------
+    counts
+        ``(channel)`` photons of all channels of the detector.
+    model
+        What they are made of.
+    """
+    y = counts[model.first : model.end].astype(np.float64)
+    scale = max(float(y.sum()), 1.0)
+    least = 1e-3 * scale / len(y)
+    expected = np.maximum(_smooth(y), 10 * least)
+    photons = np.zeros(model.columns.shape[1])
+    for _ in range(N_ITERATIONS):
+        weighted, target = _system(y, expected, photons, model)
+        photons, _ = nnls(weighted * scale, target, maxiter=100 * len(photons))
+        photons = photons * scale
+        before, expected = expected, np.maximum(model.columns @ photons, least)
+        if np.abs(expected - before).max() <= SAME * expected.max():
+            break
+    weighted, target = _system(y, expected, photons, model)
+    inverse = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
+    in_use = int((photons > 0).sum())
+    chi2 = float(((y - expected) ** 2 / expected).sum() / max(len(y) - in_use, 1))
+    return SpectrumFit(model, photons, inverse @ (weighted.T @ target), inverse, expected, chi2)
+
+
+def _smooth(y: Spectrum) -> Spectrum:
+    return np.convolve(y, np.ones(9) / 9, mode="same")
+
+
+def _system(
+    y: Spectrum, expected: Spectrum, photons: PerColumn, model: SpectrumModel
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted equations of the channels, and of the ratios of lines."""
+    weight = 1 / np.sqrt(expected)
+    ties, spreads = model.ties
+    spread = spreads @ photons
+    is_used = spread > 1.0  # fewer photons than one tell no ratio
+    rows = ties[is_used] / spread[is_used, None]
+    return (
+        np.concatenate([model.columns * weight[:, None], rows]),
+        np.concatenate([y * weight, np.zeros(len(rows))]),
+    )

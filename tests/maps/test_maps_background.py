@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+
+from stemedx.maps.background import (
+    find_flanks,
+    find_overlaps,
+    shares_in_windows,
+    window_weights,
+)
+from stemedx.maps.lines import Line, families_of
+from stemedx.maps.net import net_by_windows, to_gains
+from stemedx.maps.residuals import unexplained
+from stemedx.maps.response import Response, noise_for
+from stemedx.maps.spectrum_fit import fit_spectrum, make_model
+from stemedx.maps.windows import to_window
+
+RESPONSE = Response(0.0, 0.02, noise_for(130.0))
+ENERGIES = RESPONSE.energies(0, 600)
+
+
+def window(name, energy, half=0.15):
+    return to_window(Line(name, energy), half, 0.0, 0.02, 600)
+
+
+def peak(energy, photons):
+    sigma = RESPONSE.sigma_keV(energy)
+    return (
+        photons
+        * 0.02
+        / sigma
+        / np.sqrt(2 * np.pi)
+        * np.exp(-((ENERGIES - energy) ** 2) / 2 / sigma**2)
+    )
+
+
+def test_straight_background_vanishes_and_the_line_stays():
+    flat = 40 - 2 * ENERGIES
+    one = window("Fe_Ka", 6.4)
+    total = flat + peak(6.4, 1000) + peak(6.9, 5000)  # a greater line beside it
+    flanks = find_flanks(total, one, RESPONSE, 10)
+    net = net_by_windows(total, [one], [flanks])
+    assert net.net == pytest.approx([990], rel=0.02)  # 2.7 sigma, and what leaks into flanks
+    weights = window_weights([one], [flanks], 600)
+    assert flat @ weights == pytest.approx([0.0], abs=1e-9)  # rounding
+    assert net.variance == pytest.approx(total @ weights**2)
+
+
+def test_flanks_stay_on_the_axis():
+    one = window("C_Ka", 0.277, 0.06)
+    flanks = find_flanks(np.ones(600), one, RESPONSE, 10)
+    assert flanks.below[0] >= 10
+    late = find_flanks(np.ones(600), window("Pb_La", 11.9), RESPONSE, 10)
+    assert late.above[1] <= 600
+
+
+def test_overlaps_of_the_line_table_are_told():
+    families = [
+        one for s in ("S", "Mo", "Zn") for one in families_of(s, 0.5, 11.0, None, frozenset())
+    ]
+    windows = [window("S_Ka", 2.307, 0.09), window("Zn_Ka", 8.64)]
+    shares = shares_in_windows(windows, families, RESPONSE, 600)
+    (text,) = find_overlaps(windows, families, shares, ": use fit")
+    assert text.startswith("the window of S_Ka holds ")
+    assert text.endswith("% of the photons of Mo L: use fit")
+    column = [one.name for one in families].index("S K")
+    assert shares[0, column] == pytest.approx(0.92, abs=0.02)  # K beta (6 %) is outside
+
+
+def test_gains_are_relative_and_one_where_nothing_is_certain():
+    net = np.array([[100.0, 300.0, 1.0], [0.0, 1.0, 2.0]])
+    gains = to_gains(net, np.maximum(net, 1.0))
+    assert gains.tolist() == [[0.5, 1.5, 1.0], [1.0, 1.0, 1.0]]
+
+
+def test_a_peak_of_an_element_that_is_not_fitted_is_told():
+    model = make_model(families_of("Fe", 0.5, 11.0, None, frozenset()), RESPONSE, 25, 550)
+    counts = np.rint(20 + peak(6.4, 3000) + peak(4.511, 2000))
+    (text,) = unexplained(counts, fit_spectrum(counts, model))
+    assert text.startswith("a peak at 4.5")
+    assert "Ti_Ka" in text
+    assert unexplained(np.rint(20 + peak(6.4, 3000)), fit_spectrum(counts, model)) == []
