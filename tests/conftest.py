@@ -90,11 +90,11 @@ SMALL = {
         }
     },
     "align": {"n_refinements": 0},
-    "train_denoiser": {"n_steps": 5, "base_channels": 8, "batch": 2, "crop_px": 32},
+    "train_denoiser": {"n_epochs": 2, "base_channels": 8, "batch": 2, "crop_px": 32},
     "denoise": {"n_thinnings": 1},
     "mbir": {"n_outer": 2, "n_inner": 3},
     "reconstruct": {"sirt": {"n_iterations": 5}, "l1": {"n_outer": 2, "n_inner": 3}},
-    "train_enhancer": {"n_steps": 5, "base_channels": 8, "batch": 2, "crop_px": 32},
+    "train_enhancer": {"n_epochs": 2, "base_channels": 8, "batch": 2, "crop_px": 32},
 }
 
 

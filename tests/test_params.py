@@ -17,6 +17,32 @@ def test_the_default_configuration_is_valid():
     assert check_config(config, "config.yaml").samples == "samples.tsv"
 
 
+def test_the_default_configuration_lists_every_key_with_its_default():
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    wanted = RunConfig(simulate=config["simulate"]).model_dump(mode="json")
+    assert without_seeds(check_config(config, "c").model_dump(mode="json")) == without_seeds(wanted)
+    listed = {key for key in keys(config) if not key.startswith("simulate.")}
+    assert {key for key in keys(without_seeds(wanted)) if not key.startswith("simulate.")} == listed
+
+
+def without_seeds(config):
+    """Leave the seeds of stages out: they follow that of the run."""
+    return {
+        key: without_seeds({k: v for k, v in value.items() if k != "seed"})
+        if isinstance(value, dict)
+        else value
+        for key, value in config.items()
+    }
+
+
+def keys(config, prefix=""):
+    for key, value in config.items():
+        if isinstance(value, dict):
+            yield from keys(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
 def test_the_other_configurations_are_valid(path):
     check_config(yaml.safe_load(path.read_text()), path.name)
