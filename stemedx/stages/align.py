@@ -1,1 +1,69 @@
-"""Placeholder while the stage is written."""
+"""Stage `align`: maps or HAADF -> rotation and shift of each tilt."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stemedx import store, tables
+from stemedx.align.automatic import align, align_by_hand, to_source
+from stemedx.align.by_hand import parse_by_hand
+from stemedx.params import AlignParams
+from stemedx.provenance import made_by
+
+log = logging.getLogger(__name__)
+
+
+def run(
+    params: AlignParams,
+    *,
+    tilt_axis_deg: float | None,
+    element_maps: Path,
+    tilt_series: Path,
+    by_hand: Path | None,
+    alignment: Path,
+    table: Path,
+) -> None:
+    """Align the tilt series, or take the file `by_hand`; write store and table.
+
+    HAADF is used where the tilt series has it. The counts are not moved: the numbers
+    go into the projector.
+    """
+    maps, attrs = store.read(
+        element_maps, axes=("element", "tilt", "y", "x"), units=("count", "intensity")
+    )
+    haadf = None
+    if store.has_layer(tilt_series, "haadf"):
+        haadf = store.read_layer(tilt_series, "haadf", axes=("tilt", "y", "x"), units="arb. unit")
+    tilt_deg = np.array(attrs["tilt_deg"], np.float64)
+    source = to_source(maps, haadf, tilt_deg, params)
+    inputs = {"element_maps": element_maps, "tilt_series": tilt_series}
+    if by_hand is None:
+        found = align(source, tilt_deg, params, tilt_axis_deg)
+    else:
+        inputs["by_hand"] = by_hand
+        text = by_hand.read_text(encoding="utf-8")
+        found = align_by_hand(source, tilt_deg, *parse_by_hand(text, len(tilt_deg), str(by_hand)))
+    store.write_group(
+        alignment,
+        {
+            "rotation_deg": store.Layer(found.rotation_deg, ("tilt",), "deg"),
+            "shift_px": store.Layer(found.shift_px, ("tilt", "axis"), "pixel"),
+            "residual": store.Layer(found.residual, ("tilt",), "1"),
+        },
+        tilt_deg=attrs["tilt_deg"],
+        pixel_nm=attrs["pixel_nm"],
+        map_shape=list(maps.shape[2:]),
+        origin="automatic" if by_hand is None else "by hand",
+        warnings=list(found.warnings),
+        made_by=made_by("align", params, inputs),
+    )
+    columns = {
+        "tilt_deg": tilt_deg,
+        "rotation_deg": found.rotation_deg,
+        "shift_x_px": found.shift_px[:, 1],
+        "shift_y_px": found.shift_px[:, 0],
+        "residual": found.residual,
+    }
+    tables.write(table, pd.DataFrame(columns))

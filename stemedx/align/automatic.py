@@ -1,0 +1,172 @@
+"""Find the tilt axis and the shift of each tilt from the maps or from HAADF."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+
+from stemedx.align.alignment import Alignment, least_shifts
+from stemedx.align.coarse import axis_angle, moved, shifts_inside, shifts_of_neighbours
+from stemedx.align.images import above_vacuum, is_contained, of_equal_total, width_for
+from stemedx.align.refine import Match, match, reduced, refine
+from stemedx.arrays import MeasuredMaps, PerTilt, Rate, Series, Shifts, TiltAngles
+from stemedx.params import AlignParams
+
+log = logging.getLogger(__name__)
+FEWEST_TILTS = 3
+AXIS_WIDTH_PX = 64
+FEW_PHOTONS = 300
+UNRELATED = 0.6
+POOR = 0.5
+OUTLYING = 2.0
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an alignment is made from."""
+
+    images: Rate  # (tilt, y, x), smoothed, without background
+    is_inside: bool  # the specimen lies within the field at every tilt
+    warnings: tuple[str, ...]
+
+
+def align(
+    source: Source, tilt_deg: TiltAngles, params: AlignParams, tilt_axis_deg: float | None
+) -> Alignment:
+    """Return the alignment of a tilt series.
+
+    A specimen inside the field is aligned by its row sums and its centre of mass, a
+    larger one by its neighbours; then both by projection matching. Where the maps tell
+    nothing of each other nothing is moved. The uncertainty of the shifts is not
+    estimated.
+
+    Parameters
+    ----------
+    source
+        From `to_source`.
+    tilt_deg
+        ``(tilt,)`` degrees, rising.
+    params
+        Reach of the search, number of rounds.
+    tilt_axis_deg
+        Angle of the tilt axis from image y, counter-clockwise; None: searched for.
+    """
+    rotation = _rotation(source, tilt_deg, params, tilt_axis_deg)
+    unmoved = match(source.images, tilt_deg, rotation, np.zeros((len(tilt_deg), 2)))
+    shift_px = least_shifts(_coarse(source, tilt_deg, rotation, params), tilt_deg)
+    found = match(source.images, tilt_deg, rotation, shift_px)
+    log.info(
+        "residual unmoved %.4f, after the first estimate %.4f",
+        *(unmoved.residual.mean(), found.residual.mean()),
+    )
+    found = min(found, unmoved, key=lambda one: float(one.residual.mean()))
+    found = refine(source.images, tilt_deg, rotation, found, params.n_refinements)
+    if found.residual.mean() < UNRELATED:
+        return judged(source, tilt_deg, rotation, found)
+    warning = "the maps tell nothing of each other: nothing was moved"
+    still = np.zeros_like(rotation) if tilt_axis_deg is None else rotation
+    nothing = Alignment(still, unmoved.shift_px, unmoved.residual, (*source.warnings, warning))
+    return _told(nothing)
+
+
+def align_by_hand(
+    source: Source, tilt_deg: TiltAngles, rotation_deg: PerTilt, shift_px: Shifts
+) -> Alignment:
+    """Return a given alignment, with its residuals."""
+    found = match(source.images, tilt_deg, rotation_deg, shift_px)
+    return judged(source, tilt_deg, rotation_deg, found)
+
+
+def to_source(
+    maps: MeasuredMaps, haadf: Series | None, tilt_deg: TiltAngles, params: AlignParams
+) -> Source:
+    """Return the images to align by: HAADF if there is any, else the sum of elements.
+
+    Parameters
+    ----------
+    maps
+        ``(element, tilt, y, x)`` counts or intensities.
+    haadf
+        ``(tilt, y, x)`` or None.
+    tilt_deg
+        ``(tilt,)`` degrees.
+    params
+        Smoothing.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than three tilts, or one is blank.
+    """
+    if len(tilt_deg) < FEWEST_TILTS:
+        raise ValueError(
+            f"expected at least {FEWEST_TILTS} tilts, found {len(tilt_deg)}. Fewer cannot be "
+            "aligned: add the missing files."
+        )
+    total = maps.sum(axis=0, dtype=np.float32)
+    _refuse_blank(total, tilt_deg, "element maps")
+    warnings: tuple[str, ...] = ()
+    if haadf is None:
+        images = above_vacuum(total, width_for(maps, params.smooth_px))
+        photons = float(np.median(total.sum(axis=(1, 2), dtype=np.float64)))
+        if photons < FEW_PHOTONS:
+            warnings = (f"few photons: {photons:.0f} in the median map, all elements together",)
+    else:
+        _refuse_blank(haadf, tilt_deg, "HAADF")
+        images = above_vacuum(haadf, params.smooth_px)
+    if is_contained(images):
+        return Source(of_equal_total(images), True, warnings)
+    larger = "the specimen, or a neighbour, reaches the border of the field"
+    return Source(images, False, (*warnings, larger))
+
+
+def _refuse_blank(images: Series, tilt_deg: TiltAngles, what: str) -> None:
+    blank = images.max(axis=(1, 2)) == images.min(axis=(1, 2))
+    if blank.any():
+        tilts = ", ".join(f"{tilt:g}" for tilt in tilt_deg[blank])
+        raise ValueError(
+            f"expected something to see at every tilt, found blank {what} at {tilts} deg. "
+            "Leave that file out, or repair it."
+        )
+
+
+def _rotation(
+    source: Source, tilt_deg: TiltAngles, params: AlignParams, tilt_axis_deg: float | None
+) -> PerTilt:
+    """Return the rotation that brings the tilt axis onto image y, the same for all tilts."""
+    angle = 0.0
+    if tilt_axis_deg is not None:
+        angle = -tilt_axis_deg
+    elif source.is_inside and params.axis_within_deg > 0:
+        factor = -(-source.images.shape[2] // AXIS_WIDTH_PX)
+        small = reduced(source.images, factor)
+        reach = params.max_shift_px / factor
+        angle = axis_angle(small, tilt_deg, reach, params.axis_within_deg)
+        log.info("the row sums ask for a rotation by %.1f deg (0: not told)", angle)
+    return np.full(len(tilt_deg), angle)
+
+
+def _coarse(source: Source, tilt_deg: TiltAngles, rotation: PerTilt, params: AlignParams) -> Shifts:
+    if source.is_inside:
+        return shifts_inside(source.images, tilt_deg, rotation, params.max_shift_px)
+    upright, _ = moved(source.images, tilt_deg, rotation, np.zeros((len(tilt_deg), 2)))
+    return shifts_of_neighbours(upright, tilt_deg, params.max_shift_px)
+
+
+def judged(source: Source, tilt_deg: TiltAngles, rotation: PerTilt, found: Match) -> Alignment:
+    """Return an alignment with what speaks against it."""
+    warnings = list(source.warnings)
+    typical = float(np.median(found.residual))
+    if typical > POOR:
+        warnings.append(f"the maps predict each other poorly: median residual {typical:.2f}")
+    # The outermost tilts have neighbours on one side only: twice the rest is usual.
+    if (outlying := found.residual > max(POOR, OUTLYING * typical)).any():
+        tilts = ", ".join(f"{tilt:g}" for tilt in tilt_deg[outlying])
+        warnings.append(f"the others predict these tilts poorly: {tilts} deg")
+    return _told(Alignment(rotation, found.shift_px, found.residual, tuple(warnings)))
+
+
+def _told(alignment: Alignment) -> Alignment:
+    for warning in alignment.warnings:
+        log.warning("alignment: %s", warning)
+    return alignment

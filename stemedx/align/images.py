@@ -1,0 +1,56 @@
+"""One image per tilt that shows where the specimen is."""
+
+import numpy as np
+from scipy import ndimage
+
+from stemedx.arrays import MeasuredMaps, PerTilt, Rate, Series
+
+PHOTONS_WANTED = 20.0  # under the smoothing filter, inside the specimen
+STRIP = 16  # the outermost 1/16 on each side
+CROWDED = 0.5
+
+
+def width_for(maps: MeasuredMaps, smooth_px: float) -> float:
+    """Return the width of a Gaussian that gathers enough photons to see the specimen.
+
+    Twenty photons under the filter where the specimen is, at most a sixteenth of the
+    shorter side.
+
+    Parameters
+    ----------
+    maps
+        ``(element, tilt, y, x)`` counts or intensities.
+    smooth_px
+        Least standard deviation, pixels.
+    """
+    total = maps.sum(axis=0, dtype=np.float32)
+    # Mean over the photons, not over the pixels: the rate where the specimen is.
+    rough = ndimage.gaussian_filter(total, (0, smooth_px, smooth_px))
+    rate = float((rough * total).sum()) / max(float(total.sum()), 1e-12)
+    wanted = np.sqrt(PHOTONS_WANTED / (4 * np.pi * max(rate, 1e-12)))
+    return float(max(smooth_px, min(wanted, min(total.shape[1:]) / STRIP)))
+
+
+def above_vacuum(images: Series, smooth_px: float) -> Rate:
+    """Return the smoothed images without their background, the darkest of the borders."""
+    smooth = ndimage.gaussian_filter(images.astype(np.float32), (0, smooth_px, smooth_px))
+    side = max(2, min(images.shape[1:]) // STRIP)
+    borders = (smooth[:, :side], smooth[:, -side:], smooth[:, :, :side], smooth[:, :, -side:])
+    level = np.min([np.median(border, axis=(1, 2)) for border in borders], axis=0)
+    return smooth - level[:, None, None].astype(np.float32)
+
+
+def is_contained(images: Series) -> bool:
+    """Tell whether nothing bright touches the left or right border at any tilt."""
+    side = max(2, images.shape[2] // STRIP)
+    bright = np.percentile(images, 99, axis=(1, 2))
+    edges = [images[:, :, :side], images[:, :, -side:]]
+    highest = np.max([np.percentile(edge, 95, axis=(1, 2)) for edge in edges], axis=0)
+    return bool(np.all(highest < CROWDED * bright))
+
+
+def of_equal_total(images: Rate) -> Rate:
+    """Return the images scaled to the same sum: that of a specimen inside the field."""
+    totals: PerTilt = np.maximum(images, 0).sum(axis=(1, 2), dtype=np.float64)
+    scale = np.divide(totals.mean(), totals, out=np.ones_like(totals), where=totals > 0)
+    return images * scale[:, None, None].astype(np.float32)
