@@ -23,7 +23,11 @@ from stemedx.ingest.units import to_keV
 
 # Readers that share an extension with another one.
 PREFERRED = {"mrc": "MRC", "hdf5": "HSPY", "img": "JEOL", "map": "JEOL"}
-LAZY = ("HSPY", "ZSPY")  # only what is asked for is read
+# Only what is asked for is read; spectra of a sparse stream are unpacked part by part.
+LAZY = ("HSPY", "ZSPY", "EMD", "JEOL", "EDAX", "MRC")
+STREAMS = ("EMD", "JEOL")  # lists of photons, which their readers count
+# A part of a spectrum image that is in memory as a whole, at least one row of it.
+PART_BYTES = 128 * 2**20
 REMEDY = (
     "It may be truncated, or not what its name says: copy it again from the microscope, "
     "or name the other files by a glob in the column raw."
@@ -85,6 +89,30 @@ class Signal:
         found = [n for n, axis in enumerate(self.axes) if to_keV(axis.units) is not None]
         return found[0] if len(found) == 1 else None
 
+    def parts(self, index: int | None, energy: int) -> Iterator[np.ndarray]:
+        """Yield ``(row, x, energy)`` parts of a spectrum image, rows rising.
+
+        Parameters
+        ----------
+        index
+            Of the first axis of a stack; None for a single spectrum image.
+        energy
+            Index of the axis of energies.
+
+        Raises
+        ------
+        ValueError
+            If they cannot be read.
+        """
+        with _readable(self.file):
+            image = self.values if index is None else self.values[index]
+            image = np.moveaxis(image, energy - len(self.axes), -1)
+            step = max(1, PART_BYTES // max(1, image[0].size * image.dtype.itemsize))
+        for first in range(0, image.shape[0], step):
+            with _readable(self.file):
+                part = np.asarray(image[first : first + step])
+            yield part
+
     def load(self, index: int | None = None) -> np.ndarray:
         """Return the values, or those at one index of the first axis, in memory.
 
@@ -111,7 +139,9 @@ def read_signals(path: Path) -> tuple[list[Signal], list[str]]:
             f"than its header announces. {REMEDY}"
         )
     name, api = _plugin(path)
-    options = {"lazy": True} if name in LAZY else {}
+    options: dict[str, Any] = {"lazy": True} if name in LAZY else {}
+    if name in STREAMS:
+        options["SI_dtype"] = np.uint16  # JEOL's default of 8 bits would wrap in silence
     with _readable(path), _overheard() as said:
         found = import_module(api).file_reader(str(path), **options)
     return [_signal(path, one) for one in found], said
@@ -123,6 +153,11 @@ def _plugin(path: Path) -> tuple[str, str]:
     for name, api in candidates.items():
         if len(candidates) == 1 or name == preferred:
             return name, api
+    if _extension(path) in ("zip", "gz", "7z", "tar"):
+        raise ValueError(
+            f"{path}: expected a raw file, found an archive. Unpack it; for EDAX keep .spd, .spc "
+            "and .ipr in one folder."
+        )
     found = f"{len(candidates)} readers ({', '.join(candidates)})" if candidates else "no reader"
     raise ValueError(
         f"{path}: expected a file that one reader of RosettaSciIO knows by its extension, found "
@@ -200,20 +235,28 @@ def _signal(path: Path, found: dict[str, Any]) -> Signal:
 
 def _symbols(sample: dict[str, Any]) -> tuple[str, ...]:
     """Return the elements that a file names, by themselves or by their lines."""
-    lines = [str(line).split("_")[0] for line in sample.get("xray_lines") or ()]
-    found = [str(symbol) for symbol in sample.get("elements") or ()] + lines
+    lines = [str(line).split("_")[0] for line in _texts(sample, "xray_lines")]
+    found = _texts(sample, "elements") + lines
     return tuple(sorted({symbol for symbol in found if re.fullmatch("[A-Z][a-z]?", symbol)}))
+
+
+def _texts(sample: dict[str, Any], key: str) -> list[str]:
+    """Return a list of the metadata, which a file may hold as an array or not at all."""
+    return [str(one) for one in np.atleast_1d(np.asarray(sample.get(key, ()), dtype=object))]
 
 
 def _mapped(mapping: dict[str, Any], original: dict[str, Any]) -> dict[str, Any]:
     """Return what the vendor's own metadata say, where the reader knows their place."""
     found = {}
     for place, (target, convert) in mapping.items():
+        name = target.rsplit(".", 1)[-1]
+        if name not in ("tilt_alpha", "beam_energy"):
+            continue
         value: Any = original
         for key in place.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         if value is not None:
-            found[target.rsplit(".", 1)[-1]] = convert(value) if convert else value
+            found[name] = convert(value) if convert else value
     return found
 
 

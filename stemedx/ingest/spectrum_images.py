@@ -1,7 +1,7 @@
 """Spectrum images, one file per tilt or one of several tilts -> a tilt series."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -111,6 +111,11 @@ def _read(path: Path, min_keV: float, found: Found) -> None:  # noqa: N803
             f"({', '.join(repr(one.title) for one in images)}). Export the sum of the detectors "
             "alone, or name other files in the column raw."
         )
+    if not images and any("pruned" in text for text in said):
+        raise ValueError(
+            f"{path}: expected a spectrum image, found a pruned Velox file: its spectra were "
+            "removed when it was saved. Use the file as it was acquired."
+        )
     pictures = [signal for signal in signals if is_haadf(signal)]
     for signal in images:
         found.spectra += _view_spectra(signal, min_keV, tuple(said))
@@ -137,11 +142,10 @@ def _view_spectra(
     stack, y, x = _scan_axes(signal, energy)
     pixel_nm = to_pixel_nm(y, x, signal.file)
     shape = (len(y.values), len(x.values))
-    from_last = energy - len(signal.axes)
     return [
         ViewSpectra(
             view,
-            _to_sparse(np.moveaxis(signal.load(view.index), from_last, -1), view, axis, min_keV),
+            _to_sparse(signal.parts(view.index, energy), view, axis, min_keV),
             shape,
             axis,
             pixel_nm,
@@ -173,9 +177,25 @@ def _scan_axes(signal: Signal, energy: int) -> tuple[Axis | None, Axis, Axis]:
     return others[0], others[1], others[2]
 
 
-def _to_sparse(spectra: np.ndarray, view: View, axis: EnergyAxis, min_keV: float) -> csr_array:  # noqa: N803
-    """Return ``(pixel, channel)`` counts without the channels below `min_keV`."""
-    insist_counts_or_rates(spectra, view.file, ("y", "x", "channel"))
+def _to_sparse(
+    parts: Iterable[np.ndarray],
+    view: View,
+    axis: EnergyAxis,
+    min_keV: float,  # noqa: N803
+) -> csr_array:
+    """Return ``(pixel, channel)`` counts without the channels below `min_keV`.
+
+    One part of the rows at a time is in memory as a dense array.
+    """
+    rows, first_row = [], 0
+    for part in parts:
+        rows.append(_part_to_sparse(part, view, axis.first_above(min_keV), first_row))
+        first_row += len(part)
+    return vstack(rows, format="csr")
+
+
+def _part_to_sparse(spectra: np.ndarray, view: View, first: int, first_row: int) -> csr_array:
+    insist_counts_or_rates(spectra, view.file, ("y", "x", "channel"), (first_row, 0, 0))
     counts = spectra if spectra.dtype.kind in "u" else to_integers(spectra)
     if counts is None:
         raise ValueError(
@@ -183,10 +203,10 @@ def _to_sparse(spectra: np.ndarray, view: View, axis: EnergyAxis, min_keV: float
             f"{spectra[spectra != np.floor(spectra)][0]:g} in {view.name}. Export spectra that "
             "are not normalised or filtered."
         )
-    # no copy of the dense array is made: it is the largest thing in memory
     n_channels = counts.shape[-1]
+    # the flat order of a part whose energies came first is not that of its memory
     pixels, channels = np.divmod(np.flatnonzero(counts), n_channels)
-    is_kept = channels >= axis.first_above(min_keV)
+    is_kept = channels >= first
     pixels, channels = pixels[is_kept], channels[is_kept]
     values = counts.reshape(-1, n_channels)[pixels, channels]
     ends = np.searchsorted(pixels, np.arange(counts.size // n_channels + 1))

@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 
 
-def insist_counts_or_rates(values: np.ndarray, where: str | Path, axes: tuple[str, ...]) -> None:
+def insist_counts_or_rates(
+    values: np.ndarray, where: str | Path, axes: tuple[str, ...], origin: tuple[int, ...] = ()
+) -> None:
     """Refuse values that neither counts nor intensities can have.
 
     Parameters
@@ -16,6 +18,8 @@ def insist_counts_or_rates(values: np.ndarray, where: str | Path, axes: tuple[st
         File or element, for the message.
     axes
         Names of the axes of `values`.
+    origin
+        Index of the first of `values` in a greater array; nothing if they are all.
 
     Raises
     ------
@@ -30,22 +34,31 @@ def insist_counts_or_rates(values: np.ndarray, where: str | Path, axes: tuple[st
             f"{where}: expected counts, found complex numbers ({values.dtype}). Export the maps "
             "themselves, not their Fourier transform."
         )
+    start = origin or (0,) * len(axes)
     if values.dtype.kind == "f":
         remedy = "Export it again without masked pixels"
-        _insist(np.isfinite(values), values, f"{where}: expected finite values", axes, remedy)
+        _insist(
+            np.isfinite(values), values, f"{where}: expected finite values", axes, remedy, start
+        )
     if values.dtype.kind in "fi":
         remedy = "Export counts before background subtraction and resampling"
-        _insist(values >= 0, values, f"{where}: expected values >= 0", axes, remedy)
+        _insist(values >= 0, values, f"{where}: expected values >= 0", axes, remedy, start)
 
 
 def _insist(
-    is_fine: np.ndarray, values: np.ndarray, wanted: str, axes: tuple[str, ...], remedy: str
+    is_fine: np.ndarray,
+    values: np.ndarray,
+    wanted: str,
+    axes: tuple[str, ...],
+    remedy: str,
+    start: tuple[int, ...],
 ) -> None:
     if is_fine.all():
         return
     n_faults = int(is_fine.size - is_fine.sum())
     index = np.unravel_index(int(np.argmin(is_fine)), is_fine.shape)
-    place = ", ".join(f"{axis} {int(n)}" for axis, n in zip(axes, index, strict=True))
+    places = zip(axes, index, start, strict=True)
+    place = ", ".join(f"{axis} {int(n) + first}" for axis, n, first in places)
     raise ValueError(
         f"{wanted}, found {float(values[index]):g} at {place} ({n_faults} such values in all). "
         f"{remedy}."

@@ -14,7 +14,7 @@ from stemedx.maps.windows import FANO_EV, MNKA_EV
 FWHM_PER_SIGMA = 2.354820045
 N_BACKGROUND = 12
 SI_K_EDGE_KEV, TAIL_UP_TO_KEV = 1.839, 3.0
-TAIL_ELSEWHERE = 0.4  # share of the tail of photons that are not absorbed near the surface
+TAIL_ELSEWHERE = 0.6  # share of the tail of photons that are not absorbed near the surface
 TAIL_AT_KEV = 2.0
 
 
@@ -78,7 +78,7 @@ def _below(edges: Spectrum, energy_keV: float, response: Response) -> Spectrum: 
     A Gaussian, plus an exponential tail towards low energies convolved with it
     (incomplete collection of charge): Campbell & Wang (1991), X-Ray Spectrom. 20,
     191-197. Photons just above the K edge of silicon are absorbed nearest to the
-    surface, where charge is lost: other lines have 0.4 of their share of tail.
+    surface, where charge is lost: other lines have 0.6 of their share of tail.
     """
     sigma = response.sigma_keV(energy_keV)
     at = (edges - energy_keV) / sigma

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stemedx.ingest import reader
-from stemedx.ingest.reader import read_signals
+from stemedx.ingest.reader import _symbols, read_signals
 from stemedx.ingest.truncation import missing_bytes
 from stemedx.ingest.views import is_picture, is_spectrum_image
 
@@ -151,3 +151,16 @@ def test_real_refusals(data, tmp_path):
     cut.write_bytes((data / "l2083/-40.bcf").read_bytes()[:2_500_000])
     with pytest.raises(ValueError, match="cut.bcf: expected a whole file, found 2500000 bytes"):
         read_signals(cut)
+
+
+def test_archive_is_refused(tmp_path):
+    path = tmp_path / "EDAX.zip"
+    path.write_bytes(b"PK")
+    with pytest.raises(ValueError, match="EDAX.zip: expected a raw file, found an archive. Unpack"):
+        read_signals(path)
+
+
+def test_elements_that_a_file_names(tmp_path):
+    sample = {"elements": np.array(["Fe", "Pt"]), "xray_lines": ["S_Ka", "?"]}
+    assert _symbols(sample) == ("Fe", "Pt", "S")
+    assert _symbols({}) == ()

@@ -2,8 +2,10 @@ import h5py
 import numpy as np
 import pytest
 
+from stemedx.ingest import reader, spectrum_images
 from stemedx.ingest.files import raw_files
 from stemedx.ingest.gather import gather
+from stemedx.ingest.reader import read_signals
 from stemedx.sheet import SheetRow
 
 Y, X, E = ("y", "nm", 0.0, 0.8), ("x", "nm", 0.0, 0.8), ("Energy", "keV", -0.1, 0.05)
@@ -233,3 +235,33 @@ def test_real_bruker_series(data):
     assert series.haadf.shape == (8, 256, 256)
     assert series.manifest[0]["counts"] == 1_284_515
     assert "After HAADF" in series.manifest[8]["file"]
+
+
+def test_pruned_velox_file_is_refused(folder, write, monkeypatch):
+    """Among whole files it must not go as one HAADF image more."""
+    write(folder / "a.hspy", np.ones((3, 4)), [Y, X], title="HAADF", tilt=5.0)
+
+    def read(path):
+        return read_signals(path)[0], ["the file has been 'pruned'"]
+
+    monkeypatch.setattr(spectrum_images, "read_signals", read)
+    with pytest.raises(ValueError, match="a.hspy: expected a spectrum image, found a pruned Velox"):
+        gathered(folder)
+
+
+def test_parts_of_an_image_make_the_whole(folder, write_spectra, monkeypatch):
+    """Whatever the memory that a part may take, the counts are the same."""
+    for tilt in (-10.0, 5.0):
+        write_spectra(folder / f"{tilt}.hspy", tilt=tilt, shape=(7, 4, 40))
+    whole = gathered(folder)
+    monkeypatch.setattr(reader, "PART_BYTES", 3 * 4 * 40)
+    assert (dense(gathered(folder)) == dense(whole)).all()
+
+
+def test_place_of_a_fault_counts_from_the_first_row(folder, write, monkeypatch):
+    monkeypatch.setattr(reader, "PART_BYTES", 1)
+    spectra = np.zeros((3, 4, 30))
+    spectra[2, 1, 3] = -1
+    write(folder / "5.0.hspy", spectra, [Y, X, E], tilt=5.0)
+    with pytest.raises(ValueError, match="found -1 at y 2, x 1, channel 3"):
+        gathered(folder)

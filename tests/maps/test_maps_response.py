@@ -18,7 +18,7 @@ def test_a_line_holds_all_its_photons_at_its_energy():
         column = line_columns([family], response, 0, 1200)[:, 0]
         energies = response.energies(0, 1200)
         assert column.sum() == pytest.approx(1.0, abs=1e-6)  # its tail ends before 0
-        tail = 0.4 * response.tail_share
+        tail = 0.6 * response.tail_share
         length = response.tail_keV * np.sqrt(6.4 / 2)
         lost = tail / (1 + tail) * length
         # the mean of an exponential is its length
