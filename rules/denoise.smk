@@ -11,7 +11,7 @@ rule denoise:
         "<results>/{dataset}/benchmarks/denoise.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 4
+    threads: 1
     resources:
         mem_mb=4000,
         device=run.device,

@@ -11,7 +11,7 @@ rule enhance:
         "<results>/{dataset}/benchmarks/enhance.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 4
+    threads: 1
     resources:
         mem_mb=6000,
         device=run.device,

@@ -11,7 +11,7 @@ rule train_denoiser:
         "<results>/{dataset}/benchmarks/train_denoiser.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 4
+    threads: 1
     resources:
         mem_mb=6000,
         device=run.device,

@@ -13,7 +13,7 @@ rule train_enhancer:
         "<results>/{dataset}/benchmarks/train_enhancer.tsv"
     conda:
         "../envs/torch.yaml"
-    threads: 4
+    threads: 1
     resources:
         mem_mb=6000,
         device=run.device,

@@ -158,10 +158,10 @@ class UNetParams(Model):
 class TrainParams(Seeded, UNetParams):
     """What the training of every network needs."""
 
-    n_epochs: float = Field(200, gt=0)
+    n_epochs: float = Field(100, gt=0)
     """Length of the training: how often, on average, each pixel of the maps is seen."""
 
-    batch: int = Field(8, ge=1)
+    batch: int = Field(2, ge=1)
     """Patches per update."""
 
     crop_px: int = Field(256, ge=16)
@@ -277,8 +277,12 @@ class ReconstructParams(Model):
 class TrainEnhancerParams(TrainParams):
     """Parameters of the stage `train_enhancer` (Q^S)."""
 
-    n_epochs: float = Field(100, gt=0)
+    n_epochs: float = Field(50, gt=0)
+    """Length of the training: how often, on average, each pixel of the maps is seen."""
+
     learning_rate: float = Field(1e-3, gt=0)
+    """Largest step of Adam; it follows a cosine down to zero."""
+
 
     weight_decay: float = Field(1e-4, ge=0)
     """Decay of the weights in each update of AdamW."""
