@@ -9,6 +9,7 @@ from scipy.ndimage import uniform_filter
 from stemedx.arrays import ElementMaps, MeasuredMaps, Series
 from stemedx.maps.checks import insist_counts_or_rates, to_integers
 from stemedx.maps.intensity import estimate_variance_to_mean
+from stemedx.maps.scaled import unscale
 
 log = logging.getLogger(__name__)
 NEIGHBOURHOOD_PX = 11
@@ -29,7 +30,8 @@ def to_signal(maps: MeasuredMaps, elements: list[str], said: str | None) -> Sign
     """Return maps of the type that their signal has, checked.
 
     Whole numbers are counts; hits if none is above 1 and 10 or more were expected to
-    be. What has fractions is an intensity, if the sheet says so.
+    be. What has fractions is an intensity, if the sheet says so; else its scale is
+    inverted if that is certain (`unscale`).
 
     Parameters
     ----------
@@ -55,6 +57,10 @@ def to_signal(maps: MeasuredMaps, elements: list[str], said: str | None) -> Sign
         log.info("variance over mean: %s", dict(zip(elements, factors, strict=True)))
         return SignalMaps(values, said, factors)
     counts = to_integers(maps)
+    if counts is None and said != "hits":
+        counts = unscale(maps)
+        if counts is not None:
+            log.warning("the maps were scaled; one photon is one again, up to %d", counts.max())
     if counts is None:
         raise ValueError(_fractions(maps, elements, said))
     if said == "hits" and counts.max(initial=0) > 1:
