@@ -20,7 +20,7 @@ from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
-from stemedx.reconstruct.sirt import sirt
+from stemedx.reconstruct.simultaneous import sirt
 from stemedx.simulate.phantoms import acquire, make_specimen, truth_volumes
 from stemedx.stages import denoise, enhance, mbir, synthesize, train_denoiser, train_enhancer
 

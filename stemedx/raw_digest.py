@@ -37,7 +37,7 @@ def raw_digest(patterns: list[str], memory: Path) -> str:
 
 
 def _files(pattern: str) -> list[Path]:
-    found = [Path(name) for name in glob(pattern)]
+    found = [Path(name) for name in glob(pattern)]  # noqa: PTH207 - absolute globs too
     inside = [file for folder in found if folder.is_dir() for file in folder.rglob("*")]
     return [file for file in [*found, *inside] if file.is_file()]
 

@@ -21,7 +21,10 @@ def read(path: Path, columns: tuple[str, ...]) -> pd.DataFrame:
     ValueError
         If a column is missing.
     """
-    table = pd.read_csv(path, keep_default_na=False, na_values=["", "nan"])
+    # a specimen may be called 007
+    table = pd.read_csv(
+        path, keep_default_na=False, na_values=["", "nan"], dtype={"specimen": str, "group": str}
+    )
     missing = [name for name in columns if name not in table.columns]
     if missing:
         raise ValueError(

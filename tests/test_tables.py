@@ -5,7 +5,7 @@ from stemedx import tables
 
 
 def test_a_table_comes_back_as_it_was(tmp_path):
-    table = pd.DataFrame({"specimen": ["NA", "b"], "mean_nm": [1.25, float("nan")]})
+    table = pd.DataFrame({"specimen": ["NA", "007"], "mean_nm": [1.25, float("nan")]})
     tables.write(tmp_path / "t/a.csv", table)
     again = tables.read(tmp_path / "t/a.csv", ("specimen", "mean_nm"))
     pd.testing.assert_frame_equal(again, table)

@@ -13,7 +13,7 @@ from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import project, projector
 from stemedx.project.warp import align_maps
-from stemedx.reconstruct.sirt import sirt
+from stemedx.reconstruct.simultaneous import sirt
 
 log = logging.getLogger(__name__)
 WIDEST_PX = 128

@@ -1,17 +1,11 @@
-"""Filtered backprojection with a Hann window."""
+"""The method `fbp`: filtered back-projection of box-filtered maps."""
 
-import numpy as np
-from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
-
-from stemedx.arrays import MeasuredMaps, Rates, TiltAngles, Volumes
+from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.params import FbpParams
-from stemedx.project.backproject import backproject
-from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.warp import align_maps
+from stemedx.reconstruct.filtered import fbp
 from stemedx.reconstruct.filters import box_mean
-
-TILTS_AT_ONCE = 30
 
 
 def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: FbpParams) -> Volumes:
@@ -35,86 +29,3 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: FbpParams) -> Vo
     """
     aligned, _ = align_maps(box_mean(maps, params.filter_px), geometry)
     return fbp(aligned, geometry.tilt_deg)
-
-
-def fbp(maps: Rates, tilt_deg: TiltAngles) -> Volumes:
-    """Reconstruct aligned maps by filtered backprojection.
-
-    What the tilts saw keeps its amplitude (a full circle gives gain 1); what falls
-    into the wedge that no tilt saw is missing, not replaced by a larger gain.
-
-    Parameters
-    ----------
-    maps
-        ``(element, tilt, y, x)`` aligned rates.
-    tilt_deg
-        ``(tilt,)`` degrees, in any order and spacing.
-
-    Returns
-    -------
-    volumes
-        ``(element, z, y, x)`` per voxel, as many planes as columns; it can be negative.
-
-    References
-    ----------
-    Kak & Slaney (1988), Principles of Computerized Tomographic Imaging, ch. 3.
-    """
-    n_elements, n_tilts, n_y, n_x = maps.shape
-    weights = np.deg2rad(angular_weights(tilt_deg)).astype(np.float32)
-    block = np.zeros((n_x, n_x, n_y, n_elements), np.float32)
-    for first in range(0, n_tilts, TILTS_AT_ONCE):
-        tilts = slice(first, first + TILTS_AT_ONCE)
-        filtered = _filter(maps[:, tilts]) * weights[tilts, None, None]
-        block += backproject(maps_to_block(filtered), tilt_deg[tilts], n_x)
-    return block_to_volumes(block)
-
-
-def angular_weights(tilt_deg: TiltAngles) -> np.ndarray:
-    """Return the share of the half circle that each tilt stands for, degrees.
-
-    Half of the gaps to the neighbouring directions; a direction seen from both sides
-    (tilts 180 degrees apart) is shared. A gap of more than twice the median one is a
-    wedge: the tilts at its edges stand for as much on that side as on the other.
-
-    Parameters
-    ----------
-    tilt_deg
-        ``(tilt,)`` degrees, in any order.
-
-    Returns
-    -------
-    weights
-        ``(tilt,)`` degrees; they add up to 180 where there is no wedge.
-    """
-    direction = np.round(tilt_deg, 6) % 180
-    order = np.argsort(direction, kind="stable")
-    gaps = np.diff(direction[order], append=direction[order[0]] + 180)
-    before, after = np.roll(gaps, 1), gaps
-    wedge = 2 * np.median(gaps[gaps > 0])
-    weights = np.empty(len(tilt_deg))
-    weights[order] = (
-        np.where(before > wedge, after, before) + np.where(after > wedge, before, after)
-    ) / 2
-    return weights
-
-
-def _filter(maps: Rates) -> Rates:
-    """Return maps filtered along x by the Hann-windowed ramp, without wrapping round."""
-    n_x = maps.shape[-1]
-    n = next_fast_len(2 * n_x, real=True)
-    return irfft(rfft(maps, n) * _ramp(n), n)[..., :n_x]
-
-
-def _ramp(n: int) -> np.ndarray:
-    """Return the response at the ``n // 2 + 1`` frequencies of a real transform.
-
-    Made from the impulse response of the band-limited ramp: sampling the ramp in
-    Fourier space instead would set the mean of the volume to zero.
-    """
-    distance = np.minimum(np.arange(n), n - np.arange(n))
-    impulse = np.zeros(n)
-    odd = distance % 2 == 1
-    impulse[odd] = -1 / (np.pi * distance[odd]) ** 2
-    impulse[0] = 0.25
-    hann = 0.5 * (1 + np.cos(2 * np.pi * rfftfreq(n)))
-    return (rfft(impulse).real * hann).astype(np.float32)

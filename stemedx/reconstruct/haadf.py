@@ -8,7 +8,7 @@ from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
-from stemedx.reconstruct.sirt import sirt
+from stemedx.reconstruct.simultaneous import sirt
 
 
 def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: HaadfParams) -> Volumes:

@@ -1,16 +1,12 @@
-"""SIRT: simultaneous iterative reconstruction, non-negative."""
+"""The method `sirt`: SIRT of box-filtered maps."""
 
-import numpy as np
-
-from stemedx.arrays import Block, MeasuredMaps, Volumes
-from stemedx.logs import progress
+from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.params import SirtParams
 from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
-from stemedx.project.operators import LinearOperator
-from stemedx.project.parallel import for_each
 from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
+from stemedx.reconstruct.simultaneous import sirt
 
 
 def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: SirtParams) -> Volumes:
@@ -33,56 +29,3 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: SirtParams) -> V
     operator = projector(geometry, len(maps))
     data = maps_to_block(box_mean(maps, params.filter_px))
     return block_to_volumes(sirt(operator, data, params.n_iterations))
-
-
-def sirt(operator: LinearOperator, data: Block, n_iterations: int) -> Block:
-    """Reconstruct by SIRT from 0, setting negative voxels to 0 in each iteration.
-
-    Each residual is divided by the sum of its row of the operator (path length), each
-    update by the sum of its column (how often the voxel was seen), so that the
-    weighted residual does not grow.
-
-    Parameters
-    ----------
-    operator
-        From volumes to maps, warps included.
-    data
-        ``(tilt, x, y, element)`` measured rates.
-    n_iterations
-        Number of updates.
-
-    Returns
-    -------
-    volume
-        ``(z, x, y, element)`` per voxel, >= 0.
-
-    References
-    ----------
-    Gregor & Benson (2008), IEEE Trans. Med. Imaging 27, 918-924.
-    """
-    of_rows = _inverse(operator.forward(np.ones(operator.domain_shape, np.float32)))
-    of_columns = _inverse(operator.adjoint(np.ones(operator.range_shape, np.float32)))
-    volume = np.zeros(operator.domain_shape, np.float32)
-    update, residual = np.empty_like(volume), np.empty_like(data)
-    for _ in progress(range(n_iterations), "SIRT iterations", n_iterations):
-        np.subtract(data, operator.forward(volume, residual), out=residual)
-        residual *= of_rows
-        _step(volume, operator.adjoint(residual, update), of_columns)
-    return volume
-
-
-def _step(volume: Block, update: Block, of_columns: Block) -> None:
-    """Add the weighted update in place, plane by plane while it is in the cache."""
-
-    def step(z: int) -> None:
-        update[z] *= of_columns[z]
-        volume[z] += update[z]
-        np.maximum(volume[z], 0, out=volume[z])
-
-    for_each(step, range(len(volume)), volume.size)
-
-
-def _inverse(sums: Block) -> Block:
-    # Rays that graze a corner see nothing but rounding: they get no say.
-    seen = sums > 1e-6 * sums.max()
-    return np.divide(1, sums, out=np.zeros_like(sums), where=seen)

@@ -9,7 +9,7 @@ from stemedx.params import MbirParams
 from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.projector import projector
 from stemedx.provenance import made_by
-from stemedx.reconstruct.l1 import split_bregman
+from stemedx.reconstruct.bregman import split_bregman
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import numpy as np
 from stemedx import store
 from stemedx.params import SynthesizeParams
 from stemedx.provenance import made_by
-from stemedx.reconstruct.fbp import fbp
+from stemedx.reconstruct.filtered import fbp
 
 log = logging.getLogger(__name__)
 

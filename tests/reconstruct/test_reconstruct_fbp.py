@@ -7,7 +7,8 @@ from skimage.transform import iradon
 from stemedx.params import FbpParams
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import project
-from stemedx.reconstruct.fbp import angular_weights, fbp, reconstruct
+from stemedx.reconstruct.fbp import reconstruct
+from stemedx.reconstruct.filtered import angular_weights, fbp
 
 
 def disc_maps(n, tilt_deg, radius, z0, x0, n_y=2):
@@ -71,7 +72,7 @@ def test_the_order_of_tilts_does_not_matter(order):
 def test_many_tilts_are_done_in_parts(monkeypatch, rng):
     tilt_deg, maps = np.arange(-60, 61, 10.0), rng.random((2, 13, 3, 12), np.float32)
     whole = fbp(maps, tilt_deg)
-    monkeypatch.setattr("stemedx.reconstruct.fbp.TILTS_AT_ONCE", 5)
+    monkeypatch.setattr("stemedx.reconstruct.filtered.TILTS_AT_ONCE", 5)
     assert fbp(maps, tilt_deg) == pytest.approx(whole, abs=1e-5)  # order of float32 sums
 
 

@@ -5,7 +5,7 @@ from stemedx.params import HaadfParams
 from stemedx.project.blocks import block_to_maps, block_to_volumes
 from stemedx.project.projector import projector
 from stemedx.reconstruct.haadf import reconstruct, without_vacuum
-from stemedx.reconstruct.sirt import sirt
+from stemedx.reconstruct.simultaneous import sirt
 
 
 def test_the_level_of_the_detector_is_taken_off_tilt_by_tilt(rng):

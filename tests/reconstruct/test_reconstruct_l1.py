@@ -3,8 +3,9 @@ import pytest
 
 from stemedx.params import FilteredL1Params, MbirParams
 from stemedx.project.blocks import block_to_maps, block_to_volumes, maps_to_block
+from stemedx.reconstruct.bregman import split_bregman
 from stemedx.reconstruct.filters import box_mean
-from stemedx.reconstruct.l1 import reconstruct, split_bregman
+from stemedx.reconstruct.l1 import reconstruct
 
 PARAMS = MbirParams(n_outer=3, n_inner=10, penalty=20.0, scale=50.0)
 

@@ -9,7 +9,7 @@ from stemedx.project.blocks import maps_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
-from stemedx.reconstruct.sirt import sirt
+from stemedx.reconstruct.simultaneous import sirt
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
 TILT_DEG = np.arange(-60, 61, 10.0)

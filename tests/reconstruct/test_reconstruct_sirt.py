@@ -6,7 +6,8 @@ from stemedx.project.blocks import block_to_maps, block_to_volumes, maps_to_bloc
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import project, projector
 from stemedx.reconstruct.filters import box_mean
-from stemedx.reconstruct.sirt import reconstruct, sirt
+from stemedx.reconstruct.simultaneous import sirt
+from stemedx.reconstruct.sirt import reconstruct
 
 
 def test_sirt_agrees_with_the_same_sums_over_a_dense_matrix(operator, dense, volume):

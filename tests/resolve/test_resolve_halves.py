@@ -9,7 +9,7 @@ from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
-from stemedx.reconstruct.sirt import sirt
+from stemedx.reconstruct.simultaneous import sirt
 from stemedx.resolve.fsc import shell_correlation
 from stemedx.resolve.halves import FIRST_SHELLS, compare_halves, significance
 from stemedx.resolve.masks import apply_mask, effective_share, soft_mask
