@@ -12,6 +12,7 @@ ROUNDS = 10
 CLOSE_PX = 0.01
 WITHIN = 0.3
 COARSE = 16
+STEEPEST = 0.1
 AXIS_STEP_DEG = 1.0
 CLEARLY = 1.5
 
@@ -126,7 +127,8 @@ def shifts_of_neighbours(images: Rate, tilt_deg: TiltAngles, max_shift_px: float
     max_shift_px
         Largest shift from one tilt to the next, pixels.
     """
-    cosine = np.cos(np.deg2rad(tilt_deg))
+    # Edge on, a plane tells nothing and would be stretched without end.
+    cosine = np.maximum(np.cos(np.deg2rad(tilt_deg)), STEEPEST)
     flattest = int(np.argmax(cosine))
     shifts = np.zeros((len(images), 2))
     outwards = [*range(flattest + 1, len(images)), *range(flattest - 1, -1, -1)]

@@ -96,6 +96,12 @@ def test_a_specimen_larger_than_the_field(rng, shifts):
     assert error_px(found, true, tilts) < 0.1  # parabola and bilinear stretch, per pair
 
 
+def test_a_plane_on_edge_does_not_stop_the_search(rng):
+    images = ndimage.gaussian_filter(rng.normal(size=(3, 30, 34)), (0, 1, 1)).astype(np.float32)
+    found = shifts_of_neighbours(images, np.array([80.0, 86.0, 90.0]), 5.0)
+    assert np.all(np.isfinite(found))
+
+
 def test_stretching_is_about_the_centre(rng):
     image = rng.random((12, 31))
     assert stretched(image, 1.5)[:, 15] == pytest.approx(image[:, 15])
