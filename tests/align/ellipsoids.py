@@ -4,7 +4,7 @@ import numpy as np
 
 from stemedx.align.alignment import least_shifts
 
-TILTS = np.arange(-60.0, 61.0, 12.0)
+TILTS = np.arange(-60.0, 61.0, 15.0)
 # Each: where its centre is (z, y, x), how long its semi-axes are, how dense it is.
 DOT = (((3.0, -2.0, 4.0), (10.0, 9.0, 8.0), 1.0), ((6.0, 2.0, 1.0), (3.0, 4.0, 3.0), 1.5))
 CHAIN = (
