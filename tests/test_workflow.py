@@ -90,7 +90,7 @@ def test_bad_specimens_are_named_and_the_others_finish(copy_of_project, write_sh
         "lost\tnowhere/*.bcf\tSe\t",
         "empty\tempty\tSe\t",
         "broken\tbroken\tSe\t",
-        "absent\tsimulated/dot\tSe,Fe\t",
+        "absent\tsimulated/dot\tSe,Mo_Ka\t",
         "hand\tsimulated/dot\tSe\tnone.json",
     )
     small_config(methods=["sirt"], resolution={"splits": 0})
@@ -107,7 +107,7 @@ def test_bad_specimens_are_named_and_the_others_finish(copy_of_project, write_sh
         "hand": "align",
     }
     assert "nowhere" in specimens.reason["lost"]
-    assert "Fe" in specimens.reason["absent"]
+    assert "Mo" in specimens.reason["absent"]
     assert "none.json" in specimens.reason["hand"]
     page = (results / "report.html").read_text()
     assert all(name in page for name in ("lost", "empty", "broken", "absent", "hand"))
