@@ -79,7 +79,10 @@ def test_simulated_raw_files(raw, places, tmp_path):
     assert (stored == haadf).all()
     columns = ("file", "tilt_deg", "tilt_origin", "counts", "warnings")
     table = tables.read(places["manifest"], columns)
-    assert tuple(table.columns) == columns
+    told = ("beam_keV", "beam_nA", "live_s", "real_s", "dose_e_per_A2")
+    assert tuple(table.columns) == (*columns, *told)
+    assert table.beam_keV.tolist() == [200.0] * 3
+    assert table[list(told[1:])].isna().all(axis=None)  # the files do not say
     assert table.counts.tolist() == spectra.sum(axis=(1, 2, 3)).tolist()
 
 

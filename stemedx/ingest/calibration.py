@@ -10,6 +10,8 @@ from stemedx.ingest.reader import Axis
 from stemedx.ingest.units import to_keV, to_nm
 
 TOLERANCE = 0.005  # share by which scan steps may differ
+PIXEL_NM = (1e-3, 1e8)  # from a hundredth of an angstrom to a tenth of a meter
+CHANNEL_KEV, LARGEST_OFFSET_KEV = (1e-4, 0.5), 20.0
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ def to_energy_axis(axis: Axis, file: Path) -> EnergyAxis:
     Raises
     ------
     ValueError
-        If its channels are not equally wide, or do not rise.
+        If its channels are not equally wide, or do not rise, or no detector has such.
     """
     to_kilo = to_keV(axis.units) or 1.0
     energies = axis.values * to_kilo
@@ -42,6 +44,12 @@ def to_energy_axis(axis: Axis, file: Path) -> EnergyAxis:
             f"{energies[-1]:g} keV. Calibrate the energy axis and save the file again."
         )
     scale = float(energies[-1] - energies[0]) / len(steps)
+    if not (CHANNEL_KEV[0] <= scale <= CHANNEL_KEV[1] and abs(energies[0]) <= LARGEST_OFFSET_KEV):
+        raise ValueError(
+            f"{file}: expected channels of {1e3 * CHANNEL_KEV[0]:g} to {1e3 * CHANNEL_KEV[1]:g} eV "
+            f"from about 0 keV, found {1e3 * scale:g} eV from {energies[0]:g} keV. Calibrate the "
+            "energy axis and save the file again; it may be damaged."
+        )
     return EnergyAxis(float(energies[0]), scale, len(energies))
 
 
@@ -76,12 +84,17 @@ def to_pixel_nm(y: Axis, x: Axis, file: Path) -> float | None:
     Raises
     ------
     ValueError
-        If a pixel is not square.
+        If a pixel is not square, or of a size that no microscope has.
     """
     in_nm = [to_nm(axis.units or (y.units or x.units)) for axis in (y, x)]
     if in_nm[0] is None or in_nm[1] is None:
         return None
     height, width = abs(y.scale) * in_nm[0], abs(x.scale) * in_nm[1]
+    if not (PIXEL_NM[0] <= height <= PIXEL_NM[1] and PIXEL_NM[0] <= width <= PIXEL_NM[1]):
+        raise ValueError(
+            f"{file}: expected pixels of {PIXEL_NM[0]:g} to {PIXEL_NM[1]:g} nm, found {height:g} x "
+            f"{width:g} nm. Correct its calibration; the file may be damaged."
+        )
     if abs(height - width) > TOLERANCE * width:
         raise ValueError(
             f"{file}: expected square pixels, found {height:g} x {width:g} nm. Resample the map "

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from rsciio import IO_PLUGINS
 
+from stemedx.ingest.probe import mapped, read_apart
 from stemedx.ingest.truncation import missing_bytes
 from stemedx.ingest.units import to_keV
 
@@ -26,6 +27,7 @@ PREFERRED = {"mrc": "MRC", "hdf5": "HSPY", "img": "JEOL", "map": "JEOL"}
 # Only what is asked for is read; spectra of a sparse stream are unpacked part by part.
 LAZY = ("HSPY", "ZSPY", "EMD", "JEOL", "EDAX", "MRC")
 STREAMS = ("EMD", "JEOL")  # lists of photons, which their readers count
+COMPILED = ("Bruker",)  # readers that may take the process with them
 # A part of a spectrum image that is in memory as a whole, at least one row of it.
 PART_BYTES = 128 * 2**20
 REMEDY = (
@@ -69,6 +71,9 @@ class Signal:
         file does not say.
     elements
         Symbols that the file names.
+    beam_nA, live_s, real_s
+        Beam current, live time of the detector and time of the acquisition; None where
+        the file does not say.
     """
 
     file: Path
@@ -80,6 +85,9 @@ class Signal:
     beam_keV: float | None  # noqa: N815
     resolution_eV: float | None  # noqa: N815
     elements: tuple[str, ...] = ()
+    beam_nA: float | None = None  # noqa: N815
+    live_s: float | None = None
+    real_s: float | None = None
 
     @property
     def energy_axis(self) -> int | None:
@@ -143,7 +151,10 @@ def read_signals(path: Path) -> tuple[list[Signal], list[str]]:
     if name in STREAMS:
         options["SI_dtype"] = np.uint16  # JEOL's default of 8 bits would wrap in silence
     with _readable(path), _overheard() as said:
-        found = import_module(api).file_reader(str(path), **options)
+        if name in COMPILED:
+            found = read_apart(api, path)
+        else:
+            found = import_module(api).file_reader(str(path), **options)
     return [_signal(path, one) for one in found], said
 
 
@@ -214,12 +225,12 @@ def _overheard() -> Iterator[list[str]]:
 
 def _signal(path: Path, found: dict[str, Any]) -> Signal:
     metadata = found.get("metadata") or {}
-    mapped = _mapped(found.get("mapping") or {}, found.get("original_metadata") or {})
+    vendor = found["mapped"] if "mapped" in found else mapped(found)
     microscope = metadata.get("Acquisition_instrument", {})
     instrument = microscope.get("TEM") or microscope.get("SEM") or {}
     detector = instrument.get("Detector", {}).get("EDS", {})
-    stage_deg = instrument.get("Stage", {}).get("tilt_alpha", mapped.get("tilt_alpha"))
-    beam_keV = instrument.get("beam_energy", mapped.get("beam_energy"))  # noqa: N806
+    stage_deg = instrument.get("Stage", {}).get("tilt_alpha", vendor.get("tilt_alpha"))
+    beam_keV = instrument.get("beam_energy", vendor.get("beam_energy"))  # noqa: N806
     return Signal(
         path,
         str(metadata.get("General", {}).get("title", "")),
@@ -230,6 +241,9 @@ def _signal(path: Path, found: dict[str, Any]) -> Signal:
         _number(beam_keV),
         _number(detector.get("energy_resolution_MnKa")),
         _symbols(metadata.get("Sample", {})),
+        _number(instrument.get("beam_current")),
+        _number(detector.get("live_time")),
+        _number(detector.get("real_time")),
     )
 
 
@@ -243,21 +257,6 @@ def _symbols(sample: dict[str, Any]) -> tuple[str, ...]:
 def _texts(sample: dict[str, Any], key: str) -> list[str]:
     """Return a list of the metadata, which a file may hold as an array or not at all."""
     return [str(one) for one in np.atleast_1d(np.asarray(sample.get(key, ()), dtype=object))]
-
-
-def _mapped(mapping: dict[str, Any], original: dict[str, Any]) -> dict[str, Any]:
-    """Return what the vendor's own metadata say, where the reader knows their place."""
-    found = {}
-    for place, (target, convert) in mapping.items():
-        name = target.rsplit(".", 1)[-1]
-        if name not in ("tilt_alpha", "beam_energy"):
-            continue
-        value: Any = original
-        for key in place.split("."):
-            value = value.get(key) if isinstance(value, dict) else None
-        if value is not None:
-            found[name] = convert(value) if convert else value
-    return found
 
 
 def _axis(axis: dict[str, Any]) -> Axis:

@@ -32,6 +32,7 @@ from stemedx.maps.checks import insist_counts_or_rates, to_integers
 from stemedx.sheet import SheetRow
 
 log = logging.getLogger(__name__)
+AMPERE_SECOND_PER_ELECTRON = 1.602176634e-19
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class ViewSpectra:
     beam_keV: float | None  # noqa: N815
     resolution_eV: float | None  # noqa: N815
     elements: tuple[str, ...]
+    beam_nA: float | None  # noqa: N815
+    live_s: float | None
+    real_s: float | None
     warnings: tuple[str, ...]
 
 
@@ -96,7 +100,7 @@ def gather_spectra(files: Sequence[Path], row: SheetRow, min_keV: float) -> Tilt
     pixel_nm, doubt = one_pixel_nm([one.pixel_nm for one in spectra], in_files, row.pixel_nm)
     known = dict(zip(views, tilts.deg, strict=True))
     haadf, unused = _haadf(found.pictures, known, tilt_deg, shape, pixel_nm, row)
-    rows = _manifest(spectra, tilt_deg, tilts, doubt)
+    rows = _manifest(spectra, tilt_deg, tilts, doubt, pixel_nm)
     rows += [ignored_row(path, why) for path, why in found.others + unused]
     return TiltSeries(tilt_deg, pixel_nm, shape, _join(spectra), haadf, rows)
 
@@ -152,6 +156,9 @@ def _view_spectra(
             signal.beam_keV,
             signal.resolution_eV,
             signal.elements,
+            signal.beam_nA,
+            signal.live_s,
+            signal.real_s,
             said,
         )
         for view in views_of(signal, stack)
@@ -246,8 +253,29 @@ def _haadf(
         return None, [*unused, (chosen[0].view.file, f"HAADF does not fit: {misfit}")]
 
 
+def acquisition(spectra: ViewSpectra, pixel_nm: float) -> ManifestRow:
+    """Return beam energy, current, times and dose of a tilt; NaN where its file is silent.
+
+    The dose is that of the whole time over the area of the map.
+    """
+    current = np.nan if spectra.beam_nA is None else spectra.beam_nA
+    seconds = np.nan if spectra.real_s is None else spectra.real_s
+    area = spectra.shape[0] * spectra.shape[1] * (10 * pixel_nm) ** 2
+    return {
+        "beam_keV": np.nan if spectra.beam_keV is None else spectra.beam_keV,
+        "beam_nA": current,
+        "live_s": np.nan if spectra.live_s is None else spectra.live_s,
+        "real_s": seconds,
+        "dose_e_per_A2": current * seconds / AMPERE_SECOND_PER_ELECTRON / 1e9 / area,
+    }
+
+
 def _manifest(
-    spectra: Sequence[ViewSpectra], tilt_deg: np.ndarray, tilts: Tilts, doubt: str
+    spectra: Sequence[ViewSpectra],
+    tilt_deg: np.ndarray,
+    tilts: Tilts,
+    doubt: str,
+    pixel_nm: float,
 ) -> list[ManifestRow]:
     return [
         manifest_row(
@@ -257,6 +285,7 @@ def _manifest(
             float(one.counts.sum(dtype=np.int64)),
             [*one.warnings, *tilts.warnings, doubt],
         )
+        | acquisition(one, pixel_nm)
         for one, tilt in zip(spectra, tilt_deg.tolist(), strict=True)
     ]
 

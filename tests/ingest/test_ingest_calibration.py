@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -87,3 +88,17 @@ def test_unequal_energy_axes_are_refused():
                   EnergyAxis(-0.09, 0.01, 1000)):  # fmt: skip
         with pytest.raises(ValueError, match=r"b.bcf: expected the energy axis of a.bcf \(1000"):
             insist_equal_energies([first, other], FILES[:2])
+
+
+@pytest.mark.parametrize("scale", [0.0, np.nan, 1e-9, 1e12])
+def test_pixels_that_no_microscope_has_are_refused(scale):
+    found = re.escape(f"found {scale:g} x {scale:g} nm")
+    with pytest.raises(ValueError, match=f"a.bcf: expected pixels of .*{found}"):
+        to_pixel_nm(axis("nm", scale), axis("nm", scale), Path("a.bcf"))
+
+
+@pytest.mark.parametrize(("first", "step"), [(0.0, 1e-6), (0.0, 2.0), (300.0, 0.01)])
+def test_energies_that_no_detector_has_are_refused(first, step):
+    values = first + step * np.arange(50)
+    with pytest.raises(ValueError, match="a.bcf: expected channels of 0.1 to 500 eV from about 0"):
+        to_energy_axis(Axis("Energy", "keV", values), Path("a.bcf"))

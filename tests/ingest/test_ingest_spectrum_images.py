@@ -265,3 +265,17 @@ def test_place_of_a_fault_counts_from_the_first_row(folder, write, monkeypatch):
     write(folder / "5.0.hspy", spectra, [Y, X, E], tilt=5.0)
     with pytest.raises(ValueError, match="found -1 at y 2, x 1, channel 3"):
         gathered(folder)
+
+
+def test_dose_of_a_tilt(folder, write_spectra):
+    for tilt in (-10.0, 5.0):
+        write_spectra(folder / f"{tilt}.hspy", tilt=tilt)
+        with h5py.File(folder / f"{tilt}.hspy", "a") as file:
+            tem = file["Experiments/EDX/metadata/Acquisition_instrument/TEM"]
+            tem.attrs["beam_current"] = 0.5
+            detector = tem.require_group("Detector").require_group("EDS")
+            detector.attrs["live_time"], detector.attrs["real_time"] = 9.0, 12.0
+    series = gathered(folder)
+    assert manifest(series, "live_s") == [9.0, 9.0]
+    electrons = 0.5e-9 * 12 / 1.602176634e-19
+    assert manifest(series, "dose_e_per_A2") == pytest.approx([electrons / (3 * 4 * 8.0**2)] * 2)
