@@ -19,9 +19,10 @@ TWO_STEP = (
 def failures(run: RunConfig, specimens: list[str]) -> list[dict[str, str]]:
     """Return what failed: specimen, stage, method (empty: all), reason, log.
 
-    Only stages that this configuration asks for are looked at.
+    Only stages that this configuration asks for are looked at; a stage that failed
+    for the whole and for its halves is told once.
     """
-    found = []
+    found: dict[tuple[str, str, str], dict[str, str]] = {}
     for specimen in specimens:
         for path in sorted(Path(run.results, specimen).glob("**/logs/*.log")):
             stage, method = _stage_and_method(path.stem, run)
@@ -32,8 +33,8 @@ def failures(run: RunConfig, specimens: list[str]) -> list[dict[str, str]]:
                 continue
             method = "" if method == "haadf" else method
             fault = {"stage": stage, "method": method, "reason": reason, "log": str(path)}
-            found.append({"specimen": specimen, **fault})
-    return found
+            found.setdefault((specimen, stage, method), {"specimen": specimen, **fault})
+    return list(found.values())
 
 
 def _stage_and_method(stem: str, run: RunConfig) -> tuple[str | None, str]:

@@ -64,6 +64,7 @@ def test_failures_tell_specimen_stage_method_and_reason(tmp_path):
     failed_log(tmp_path / "a/logs/ingest.log", "no files")
     failed_log(tmp_path / "b/logs/reconstruct_sirt.log", "too thin")
     failed_log(tmp_path / "b/halves/0a/logs/train_denoiser.log", "no photons")
+    failed_log(tmp_path / "b/halves/0b/logs/train_denoiser.log", "no photons either")
     failed_log(tmp_path / "gone/logs/ingest.log", "not in the sheet")
     found = failures(run, ["a", "b"])
     assert [tuple(fault.values())[:4] for fault in found] == [
