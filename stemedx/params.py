@@ -283,7 +283,6 @@ class TrainEnhancerParams(TrainParams):
     learning_rate: float = Field(1e-3, gt=0)
     """Largest step of Adam; it follows a cosine down to zero."""
 
-
     weight_decay: float = Field(1e-4, ge=0)
     """Decay of the weights in each update of AdamW."""
 
