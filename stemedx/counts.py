@@ -1,8 +1,14 @@
 """The statistics of counted photons."""
 
 import numpy as np
+from scipy.ndimage import uniform_filter
+from scipy.stats import poisson
 
 from stemedx.arrays import Counts, MeasuredMaps
+
+NEAR_PX = 11  # side of the square whose share of hits tells the rate
+LARGEST_SHARE = 0.98  # where nearly every pixel is hit, the rate is only bounded
+TINY = 1e-12
 
 
 def split_counts(
@@ -96,3 +102,31 @@ def to_counts(
     photons = maps / factors[:, None, None, None]
     whole = np.floor(photons)
     return (whole + (rng.random(photons.shape) < photons - whole)).astype(np.uint32)
+
+
+def unclip(hits: Counts, rng: np.random.Generator) -> Counts:
+    """Draw the photons behind hits that were clipped to 1.
+
+    A pixel with a hit held one photon or more: their number is drawn from a Poisson
+    distribution without its zero, at the rate that the share of hits nearby tells. So
+    the shares of `split_counts` are nearly independent, which those of clipped hits
+    are not: a pixel whose hit is in one share has none left for the other.
+
+    Parameters
+    ----------
+    hits
+        ``(..., y, x)`` 0 or 1.
+    rng
+        Source of the photons.
+
+    Returns
+    -------
+    counts
+        Same shape; 0 where there was no hit, 1 or more where there was.
+    """
+    near = uniform_filter(hits.astype(np.float64), (0,) * (hits.ndim - 2) + (NEAR_PX, NEAR_PX))
+    rates = -np.log1p(-np.minimum(near, LARGEST_SHARE))
+    # the quantile of a uniform number above the probability of zero photons
+    uniform = rng.uniform(np.exp(-rates), 1.0)
+    photons = np.maximum(poisson.ppf(uniform, np.maximum(rates, TINY)), 1)
+    return np.where(hits > 0, photons, 0).astype(np.uint16)

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from stemedx.counts import split_counts, to_counts
+from stemedx.counts import split_counts, to_counts, unclip
 
 counts_of_any_kind = st.sampled_from([np.uint8, np.uint16, np.uint32]).flatmap(
     lambda dtype: arrays(dtype, array_shapes(min_dims=1, max_dims=4, max_side=5))
@@ -61,3 +61,26 @@ def test_intensities_must_be_finite_and_not_negative(rng, wrong):
 def test_variance_to_mean_must_be_positive(rng):
     with pytest.raises(ValueError, match=r"factors above 0, found \[0\.2, 0\.0\]"):
         to_counts(np.ones((2, 2, 4, 8), np.float32), [0.2, 0.0], rng)
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.7])
+def test_unclip_draws_the_photons_behind_hits(rate, rng):
+    photons = rng.poisson(rate, size=(2, 3, 80, 120))
+    counts = unclip(np.minimum(photons, 1).astype(np.uint16), rng)
+    np.testing.assert_array_equal(counts > 0, photons > 0)
+    # 5 standard errors of the mean of Poisson counts, and 2 % for the rate nearby
+    assert counts.mean() == pytest.approx(rate, abs=5 * np.sqrt(rate / counts.size) + 0.02 * rate)
+
+
+def test_shares_of_unclipped_hits_do_not_exclude_each_other(rng):
+    hits = np.minimum(rng.poisson(0.6, size=(1, 4, 100, 150)), 1).astype(np.uint16)
+    of_hits, of_counts = (
+        np.corrcoef(*(part.ravel() for part in split_counts(counts, 0.5, rng)))[0, 1]
+        for counts in (hits, unclip(hits, rng))
+    )
+    assert of_hits < -0.2
+    assert abs(of_counts) < 0.03  # 5 standard errors are 0.02, the rate nearby adds the rest
+
+
+def test_unclip_of_nothing_is_nothing(rng):
+    assert not unclip(np.zeros((2, 3, 8, 12), np.uint16), rng).any()

@@ -1,6 +1,8 @@
 """Q^D: denoising of counted photons without clean images, by thinning."""
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,6 +21,24 @@ from stemedx.params import DenoiseParams, TrainDenoiserParams
 from stemedx.tensors import Patches, Scalar, Shares
 
 SMALLEST_RATE = 1e-12  # keeps the logarithm of a rate of 0 finite
+
+
+class Copy(NamedTuple):
+    """A part of the photons, and the pixels whose rate may be read from it.
+
+    Attributes
+    ----------
+    seen
+        ``(element, tilt, y, x)`` photons.
+    share
+        Their share of all.
+    told
+        ``(element, tilt, y, x)`` 1 where the predicted rate counts, else 0.
+    """
+
+    seen: ElementMaps
+    share: float
+    told: Rates
 
 
 def typical_rates(counts: ElementMaps) -> list[float]:
@@ -128,45 +148,57 @@ def train(
     return fit(network, draw_loss, optimiser, n_updates(params, counts.shape), held_out_loss)
 
 
-def predict_rates(
-    network: nn.Module,
-    counts: ElementMaps,
-    params: DenoiseParams,
-    *,
-    tile_px: int,
-    rng: np.random.Generator,
-) -> Rates:
-    """Return expected photons per pixel, from all photons.
-
-    Averages predictions of thinned and mirrored copies of the maps: the network has
-    learned from thinned ones.
+def predict_rates(network: nn.Module, copies: Iterable[Copy], *, tile_px: int) -> Rates:
+    """Return expected photons per pixel, averaged over copies of the maps.
 
     Parameters
     ----------
     network
         ``(patch, element, y, x)`` counts and their share -> rates.
-    counts
-        ``(element, tilt, y, x)`` detected photons.
-    params
-        Copies and their share.
+    copies
+        From `thinned_copies` or `left_out_copies`; each is mirrored another way.
     tile_px
         Extent of the patches that the network was trained on.
-    rng
-        Source of the thinning.
 
     Returns
     -------
     rates
         ``(element, tilt, y, x)`` photons per pixel at full exposure.
     """
-    total = np.zeros(counts.swapaxes(0, 1).shape, np.float32)
+    total: Rates | float = 0.0
+    weight: Rates | float = 0.0
     with torch.no_grad():
-        for copy in range(params.n_thinnings):
-            mirrors = MIRRORS[copy % len(MIRRORS)]
-            seen, _ = split_counts(counts, params.share, rng)
-            rates = _predict(network, np.flip(seen, mirrors), params.share, tile_px)
-            total += np.flip(rates.cpu().numpy(), mirrors)
-    return total.swapaxes(0, 1) / np.float32(params.n_thinnings)
+        for n, (seen, share, told) in enumerate(copies):
+            mirrors = MIRRORS[n % len(MIRRORS)]
+            rates = _predict(network, np.flip(seen, mirrors), share, tile_px)
+            total = total + told * np.flip(rates.cpu().numpy(), mirrors).swapaxes(0, 1)
+            weight = weight + told
+    return np.asarray(total / weight, np.float32)
+
+
+def thinned_copies(
+    counts: ElementMaps, params: DenoiseParams, rng: np.random.Generator
+) -> Iterator[Copy]:
+    """Yield thinned copies of the maps: the network has learned from such."""
+    for _ in range(params.n_thinnings):
+        seen, _ = split_counts(counts, params.share, rng)
+        yield Copy(seen, params.share, np.ones(counts.shape, np.float32))
+
+
+def left_out_copies(
+    counts: ElementMaps, params: DenoiseParams, rng: np.random.Generator
+) -> Iterator[Copy]:
+    """Yield copies in which each pixel with photons is emptied once, and told of then.
+
+    For maps that were clipped to 0 or 1: the photons of a hit were partly drawn
+    (`unclip`), so the rate of its pixel is predicted from the others.
+    """
+    n_copies = max(2, params.n_thinnings)
+    emptied_in = rng.integers(n_copies, size=counts.shape)
+    for n in range(n_copies):
+        told = ((emptied_in == n) | (counts == 0)).astype(np.float32)
+        seen = np.where(emptied_in == n, 0, counts).astype(counts.dtype)
+        yield Copy(seen, 1 - 1 / n_copies, told)
 
 
 def _draw(

@@ -7,8 +7,8 @@ import numpy as np
 
 from stemedx import store
 from stemedx.arrays import MeasuredMaps, Rates
-from stemedx.counts import to_counts
-from stemedx.learn.denoising import predict_rates, read_denoiser
+from stemedx.counts import to_counts, unclip
+from stemedx.learn.denoising import left_out_copies, predict_rates, read_denoiser, thinned_copies
 from stemedx.learn.device import to_device
 from stemedx.params import DenoiseParams
 from stemedx.provenance import made_by
@@ -47,7 +47,11 @@ def run(
     network, tile_px = read_denoiser(weights, attrs["elements"], chosen)
     rng = np.random.default_rng(params.seed)
     counts = to_counts(maps, attrs["variance_to_mean"], rng)
-    rates = predict_rates(network, counts, params, tile_px=tile_px, rng=rng)
+    if attrs["signal"] == "hits":
+        copies = left_out_copies(unclip(counts, rng), params, rng)
+    else:
+        copies = thinned_copies(counts, params, rng)
+    rates = predict_rates(network, copies, tile_px=tile_px)
     # Back from photons, or their stand-ins, to the unit of the maps.
     rates *= np.array(attrs["variance_to_mean"], np.float32)[:, None, None, None]
     _tell(maps, rates, attrs["elements"])

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from stemedx import store, tables
-from stemedx.counts import to_counts
+from stemedx.counts import to_counts, unclip
 from stemedx.learn.denoising import make_denoiser, train
 from stemedx.learn.device import to_device
 from stemedx.learn.weights import write_weights
@@ -47,6 +47,8 @@ def run(
     )
     rng = np.random.default_rng(params.seed)
     counts = to_counts(maps, attrs["variance_to_mean"], rng)
+    if attrs["signal"] == "hits":
+        counts = unclip(counts, rng)
     log.info("%s: %d photons of %s", element_maps, counts.sum(), attrs["elements"])
     network = make_denoiser(counts, params, chosen)
     table = train(network, counts, params, rng)
