@@ -152,8 +152,23 @@ def resolution_of(wildcards):
 
 
 def thickness_of(wildcards):
-    """The shells of every method."""
-    return each_method("thickness/{method}", wildcards.specimen)
+    """The shells of every method, and of the truth of a simulated specimen."""
+    return shells(wildcards.specimen)
+
+
+def shells(*only):
+    """Folders of the shells of one specimen, or of all that can be shown."""
+    known = [name for name in only or specimens() if simulated(name) and methods(name)]
+    truths = [f"{run.results}/{name}/thickness/truth" for name in known]
+    return [*each_method("thickness/{method}", *only), *truths]
+
+
+def volume_of(wildcards):
+    """The volume of a method; `truth` is what a specimen was simulated from."""
+    if wildcards.method != "truth":
+        return f"{run.results}/{wildcards.specimen}/volumes/{wildcards.method}.ome.zarr"
+    phantom = sheet[wildcards.specimen].raw.removeprefix("simulated/")
+    return f"{run.results}/simulated/truth/{phantom}.ome.zarr"
 
 
 def each_specimen(path):

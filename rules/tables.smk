@@ -4,7 +4,7 @@ rule tables:
         manifests=each_specimen("tilt_series.csv"),
         crossings=each_resolution("_crossings"),
         held_out=each_resolution("_held_out"),
-        thickness=each_method("thickness/{method}"),
+        thickness=shells(),
     output:
         specimens="<results>/tables/specimens.csv",
         methods="<results>/tables/methods.csv",

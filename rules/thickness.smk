@@ -1,7 +1,7 @@
 rule thickness:
     """Measure the shells of each particle along rays from its core."""
     input:
-        volume="<results>/{specimen}/volumes/{method}.ome.zarr",
+        volume=volume_of,
     output:
         thickness=directory("<results>/{specimen}/thickness/{method}"),
     log:

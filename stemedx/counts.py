@@ -125,7 +125,8 @@ def unclip(hits: Counts, rng: np.random.Generator) -> Counts:
         Same shape; 0 where there was no hit, 1 or more where there was.
     """
     near = uniform_filter(hits.astype(np.float64), (0,) * (hits.ndim - 2) + (NEAR_PX, NEAR_PX))
-    rates = -np.log1p(-np.minimum(near, LARGEST_SHARE))
+    # running sums may leave -1e-18 in vacuum
+    rates = -np.log1p(-np.clip(near, 0, LARGEST_SHARE))
     # the quantile of a uniform number above the probability of zero photons
     uniform = rng.uniform(np.exp(-rates), 1.0)
     photons = np.maximum(poisson.ppf(uniform, np.maximum(rates, TINY)), 1)

@@ -82,5 +82,11 @@ def test_shares_of_unclipped_hits_do_not_exclude_each_other(rng):
     assert abs(of_counts) < 0.03  # 5 standard errors are 0.02, the rate nearby adds the rest
 
 
+def test_unclip_leaves_vacuum_empty(rng):
+    hits = np.zeros((2, 5, 64, 72), np.uint16)
+    hits[..., 20:50, 10:40] = rng.random((2, 5, 30, 30)) < 0.4
+    assert not unclip(hits, rng)[hits == 0].any()
+
+
 def test_unclip_of_nothing_is_nothing(rng):
     assert not unclip(np.zeros((2, 3, 8, 12), np.uint16), rng).any()

@@ -70,6 +70,7 @@ def warnings(
             "some. This version does not correct it. Compare it between specimens that were "
             "measured and reconstructed alike, and with simulated specimens."
         )
+    said += _of_truth(shells)
     if "two_step" in facts["made_by"]:
         said.append(
             "two_step shows views that a network has made up from the measured ones. How wrong "
@@ -86,6 +87,23 @@ def warnings(
     if edge:
         said.append(f"Cut off by the edge of the volume: particle {', '.join(edge)}.")
     return said
+
+
+def _of_truth(shells: list[Row]) -> list[str]:
+    """Return how far the largest particle of each method is from the simulated truth."""
+    largest = [row for row in shells if row["particle"] == "1"]
+    truth = {row["element"]: row for row in largest if row["method"] == "truth"}
+    errors = [
+        f"{row['method']}, {row['element']}: {float(row['mean_nm']):.2f} nm (truth "
+        f"{float(true['mean_nm']):.2f}), uncovered {float(row['uncovered_percent']):.1f} % (truth "
+        f"{float(true['uncovered_percent']):.1f})"
+        for row in largest
+        if row["method"] != "truth" and (true := truth.get(row["element"]))
+    ]
+    if not errors:
+        return []
+    return ["This specimen was simulated. Its largest particle against the truth: "
+            + "; ".join(errors) + "."]  # fmt: skip
 
 
 def _of_gains(methods: list[Row]) -> list[str]:

@@ -14,6 +14,7 @@ def resolution(status="resolved"):
 
 def shell(**changes):
     row = {"particle": "1", "method": "sirt", "diameter_nm": "9.0", "touches_edge": "False"}
+    row |= {"element": "S", "mean_nm": "1.5", "uncovered_percent": "2.25"}
     return [{**row, **changes}]
 
 
@@ -53,6 +54,14 @@ def test_tilts_limit_what_can_be_known():
     assert "particle of 9.0 nm everywhere only down to 1.57 nm" in text
     assert "No tilt saw 60° of 180°" in text
     assert "missing wedge" not in said({**FACTS, "tilt_deg": [-90.0, 0.0, 90.0]})
+
+
+def test_the_error_against_a_simulated_truth_is_told():
+    truth = shell(method="truth", mean_nm="1.75", uncovered_percent="7")
+    text = said(shells=[*shell(), *shell(particle="2", mean_nm="9"), *truth])
+    assert "sirt, S: 1.50 nm (truth 1.75), uncovered 2.2 % (truth 7.0)." in text
+    assert "9.00 nm" not in text
+    assert "against the truth" not in said(shells=shell())
 
 
 def test_thickness_is_not_believed_blindly():
