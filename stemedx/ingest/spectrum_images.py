@@ -1,7 +1,7 @@
 """Spectrum images, one file per tilt or one of several tilts -> a tilt series."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,10 +25,11 @@ from stemedx.ingest.series import (
     insist_equal_shapes,
     manifest_row,
 )
+from stemedx.ingest.sparse_spectra import to_sparse
 from stemedx.ingest.tilts import Tilts, View, tilts_of
 from stemedx.ingest.views import is_spectrum_image, views_of
 from stemedx.logs import progress
-from stemedx.maps.checks import insist_counts_or_rates, to_integers
+from stemedx.maps.checks import to_integers
 from stemedx.sheet import SheetRow
 
 log = logging.getLogger(__name__)
@@ -149,7 +150,7 @@ def _view_spectra(
     return [
         ViewSpectra(
             view,
-            _to_sparse(signal.parts(view.index, energy), view, axis, min_keV),
+            to_sparse(signal.parts(view.index, energy), view, axis, min_keV),
             shape,
             axis,
             pixel_nm,
@@ -182,42 +183,6 @@ def _scan_axes(signal: Signal, energy: int) -> tuple[Axis | None, Axis, Axis]:
             "Save it with the energy last."
         )
     return others[0], others[1], others[2]
-
-
-def _to_sparse(
-    parts: Iterable[np.ndarray],
-    view: View,
-    axis: EnergyAxis,
-    min_keV: float,  # noqa: N803
-) -> csr_array:
-    """Return ``(pixel, channel)`` counts without the channels below `min_keV`.
-
-    One part of the rows at a time is in memory as a dense array.
-    """
-    rows, first_row = [], 0
-    for part in parts:
-        rows.append(_part_to_sparse(part, view, axis.first_above(min_keV), first_row))
-        first_row += len(part)
-    return vstack(rows, format="csr")
-
-
-def _part_to_sparse(spectra: np.ndarray, view: View, first: int, first_row: int) -> csr_array:
-    insist_counts_or_rates(spectra, view.file, ("y", "x", "channel"), (first_row, 0, 0))
-    counts = spectra if spectra.dtype.kind in "u" else to_integers(spectra)
-    if counts is None:
-        raise ValueError(
-            f"{view.file}: expected spectra of counted photons, found fractions such as "
-            f"{spectra[spectra != np.floor(spectra)][0]:g} in {view.name}. Export spectra that "
-            "are not normalised or filtered."
-        )
-    n_channels = counts.shape[-1]
-    # the flat order of a part whose energies came first is not that of its memory
-    pixels, channels = np.divmod(np.flatnonzero(counts), n_channels)
-    is_kept = channels >= first
-    pixels, channels = pixels[is_kept], channels[is_kept]
-    values = counts.reshape(-1, n_channels)[pixels, channels]
-    ends = np.searchsorted(pixels, np.arange(counts.size // n_channels + 1))
-    return csr_array((values, channels, ends), shape=(len(ends) - 1, n_channels))
 
 
 def _insist_alike(spectra: Sequence[ViewSpectra]) -> tuple[int, int]:
