@@ -58,14 +58,11 @@ def split_counts(
     return first, counts - first
 
 
-def to_counts(
-    maps: MeasuredMaps, variance_to_mean: list[float], rng: np.random.Generator
-) -> Counts:
-    """Return integers that stand for the photons behind `maps`.
+def in_photons(maps: MeasuredMaps, variance_to_mean: list[float]) -> MeasuredMaps:
+    """Return `maps` in units of one photon.
 
-    Integer maps come back untouched. Intensities are divided by their
-    variance-to-mean factor, element by element, and rounded up or down at random,
-    so that the expected value of every pixel is kept.
+    Integer maps come back untouched; intensities are divided by their
+    variance-to-mean factor, element by element.
 
     Parameters
     ----------
@@ -73,13 +70,6 @@ def to_counts(
         ``(element, tilt, y, x)`` counts, or intensities >= 0.
     variance_to_mean
         One factor per element: the intensity of one photon. 1 for counts.
-    rng
-        Source of the rounding.
-
-    Returns
-    -------
-    counts
-        ``(element, tilt, y, x)`` photons, or their stand-ins.
 
     Raises
     ------
@@ -99,7 +89,32 @@ def to_counts(
             f"expected variance-to-mean factors above 0, found {variance_to_mean}. "
             "Make the element maps again."
         )
-    photons = maps / factors[:, None, None, None]
+    return (maps / factors[:, None, None, None]).astype(np.float32)
+
+
+def to_counts(
+    maps: MeasuredMaps, variance_to_mean: list[float], rng: np.random.Generator
+) -> Counts:
+    """Return integers that stand for the photons behind `maps`.
+
+    Integer maps come back untouched. Intensities are rounded up or down at random, in
+    units of one photon, so that the expected value of every pixel is kept.
+
+    Parameters
+    ----------
+    maps, variance_to_mean
+        See `in_photons`.
+    rng
+        Source of the rounding.
+
+    Returns
+    -------
+    counts
+        ``(element, tilt, y, x)`` photons, or their stand-ins.
+    """
+    photons = in_photons(maps, variance_to_mean)
+    if np.issubdtype(photons.dtype, np.integer):
+        return photons
     whole = np.floor(photons)
     return (whole + (rng.random(photons.shape) < photons - whole)).astype(np.uint32)
 

@@ -63,8 +63,8 @@ def test_intensities_come_back_in_their_unit(files, counts):
     denoise.run(PARAMS, device="cpu", **files)
     rates, attrs = store.read(files["denoised"], axes=AXES, units="intensity")
     assert attrs["signal"] == "intensity"
-    # 5 standard errors as above
-    assert rates.sum((1, 2, 3)) == pytest.approx(intensities.sum((1, 2, 3)), rel=0.03)
+    # a wrong unit is off by 4; four epochs do not teach to fill holes to better than this
+    assert rates.sum((1, 2, 3)) == pytest.approx(intensities.sum((1, 2, 3)), rel=0.2)
 
 
 def test_the_same_seed_gives_the_same_rates_and_another_does_not(files):

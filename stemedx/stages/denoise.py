@@ -7,14 +7,17 @@ import numpy as np
 
 from stemedx import store
 from stemedx.arrays import MeasuredMaps, Rates
-from stemedx.counts import to_counts, unclip
-from stemedx.learn.denoising import left_out_copies, predict_rates, read_denoiser, thinned_copies
+from stemedx.counts import in_photons, unclip
+from stemedx.learn.blind_spots import blind_copies
+from stemedx.learn.denoising import predict_rates, read_denoiser
 from stemedx.learn.device import to_device
+from stemedx.learn.thinning import left_out_copies, thinned_copies
 from stemedx.params import DenoiseParams
 from stemedx.provenance import made_by
 
 log = logging.getLogger(__name__)
 AXES = ("element", "tilt", "y", "x")
+COPIES = {"counts": thinned_copies, "hits": left_out_copies, "intensity": blind_copies}
 
 
 def run(
@@ -46,11 +49,10 @@ def run(
     maps, attrs = store.read(element_maps, axes=AXES, units=("count", "intensity"))
     network, tile_px = read_denoiser(weights, attrs["elements"], chosen)
     rng = np.random.default_rng(params.seed)
-    counts = to_counts(maps, attrs["variance_to_mean"], rng)
+    photons = in_photons(maps, attrs["variance_to_mean"])
     if attrs["signal"] == "hits":
-        copies = left_out_copies(unclip(counts, rng), params, rng)
-    else:
-        copies = thinned_copies(counts, params, rng)
+        photons = unclip(photons, rng)
+    copies = COPIES[attrs["signal"]](photons, params, rng)
     rates = predict_rates(network, copies, tile_px=tile_px)
     # Back from photons, or their stand-ins, to the unit of the maps.
     rates *= np.array(attrs["variance_to_mean"], np.float32)[:, None, None, None]

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 
 from stemedx import store, tables
-from stemedx.counts import to_counts, unclip
+from stemedx.counts import in_photons, unclip
+from stemedx.learn.blind_spots import BLIND_SPOTS
 from stemedx.learn.denoising import make_denoiser, train
 from stemedx.learn.device import to_device
+from stemedx.learn.thinning import THINNING
 from stemedx.learn.weights import write_weights
 from stemedx.params import TrainDenoiserParams
 from stemedx.provenance import made_by
@@ -22,8 +24,8 @@ def run(
 ) -> None:
     """Read the store `element_maps`, train Q^D on it, write `weights` and `losses`.
 
-    Reads ``(element, tilt, y, x)`` counts, or intensities, for which integers stand
-    in.
+    Reads ``(element, tilt, y, x)`` counts, which are thinned, or intensities, whose
+    neighbours share their noise and which are predicted from further away.
 
     Parameters
     ----------
@@ -46,12 +48,13 @@ def run(
         element_maps, axes=("element", "tilt", "y", "x"), units=("count", "intensity")
     )
     rng = np.random.default_rng(params.seed)
-    counts = to_counts(maps, attrs["variance_to_mean"], rng)
+    photons = in_photons(maps, attrs["variance_to_mean"])
     if attrs["signal"] == "hits":
-        counts = unclip(counts, rng)
-    log.info("%s: %d photons of %s", element_maps, counts.sum(), attrs["elements"])
-    network = make_denoiser(counts, params, chosen)
-    table = train(network, counts, params, rng)
+        photons = unclip(photons, rng)
+    log.info("%s: %.0f photons of %s", element_maps, photons.sum(), attrs["elements"])
+    network = make_denoiser(photons, params, chosen)
+    split = BLIND_SPOTS if attrs["signal"] == "intensity" else THINNING
+    table = train(network, photons, params, split=split, rng=rng)
     architecture = {
         "network": "denoiser",
         "elements": attrs["elements"],

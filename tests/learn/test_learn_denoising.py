@@ -7,14 +7,13 @@ from torch import nn
 
 from stemedx.counts import unclip
 from stemedx.learn.denoising import (
-    left_out_copies,
     make_denoiser,
     poisson_loss,
     predict_rates,
-    thinned_copies,
     train,
     typical_rates,
 )
+from stemedx.learn.thinning import THINNING, left_out_copies, thinned_copies
 from stemedx.params import DenoiseParams, TrainDenoiserParams
 from stemedx.reconstruct.filters import box_mean
 
@@ -69,24 +68,38 @@ def shells(rng, peak=1.0):
 def test_the_loss_is_least_at_the_truth(mean, exposure, factor):
     counts = torch.full((1, 2, 3, 4), mean * exposure)
     rates, exposures = torch.full_like(counts, mean), torch.full((1, 1, 1, 1), exposure)
-    at_truth = poisson_loss(rates, counts, exposures)
-    elsewhere = poisson_loss(factor * rates, counts, exposures)
+    told = torch.ones_like(counts)
+    at_truth = poisson_loss(rates, counts, exposures, told)
+    elsewhere = poisson_loss(factor * rates, counts, exposures, told)
     assert at_truth <= elsewhere + 1e-5 * mean  # float32
 
 
 def test_losses_at_different_exposures_compare():
     rates = torch.tensor([0.3, 2.0]).view(1, 2, 1, 1)
     losses = [
-        poisson_loss(rates, e * rates, torch.full((1, 1, 1, 1), e)).item() for e in (0.1, 0.7)
+        poisson_loss(rates, e * rates, torch.full((1, 1, 1, 1), e), torch.ones_like(rates)).item()
+        for e in (0.1, 0.7)
     ]
     assert losses[0] == pytest.approx(losses[1])
+
+
+def test_pixels_that_are_not_told_do_not_count():
+    rates, exposures = torch.tensor([[[[0.3, 2.0, 5.0]]]]), torch.ones(1, 1, 1, 1)
+    told = torch.tensor([[[[1.0, 1.0, 0.0]]]])
+    losses = [
+        poisson_loss(rates, torch.tensor([[[[1.0, 2.0, odd]]]]), exposures, told).item()
+        for odd in (0.0, 100.0)
+    ]
+    part = torch.ones(1, 1, 1, 2)
+    alone = poisson_loss(rates[..., :2], torch.tensor([[[[1.0, 2.0]]]]), exposures, part).item()
+    assert losses == [pytest.approx(alone)] * 2
 
 
 def test_training_recovers_the_rate_of_a_flat_image(rng):
     network = Flat()
     counts = rng.poisson(5.0, size=(2, 3, 16, 20)).astype(np.uint16)
     params = TrainDenoiserParams(n_epochs=300, batch=6, learning_rate=0.05)
-    table = train(network, counts, params, rng)
+    table = train(network, counts, params, split=THINNING, rng=rng)
     rate = float(torch.exp(network.log_rate.detach()))
     # 5 standard errors of the mean of what was left of 1920 pixels
     assert rate == pytest.approx(counts.mean(), abs=5 * np.sqrt(5.0 / 1920))
@@ -98,7 +111,7 @@ def test_what_is_held_out_is_never_shown(rng):
     network = Flat()
     counts = np.full((1, 1, 16, 20), 3, np.uint16)
     params = TrainDenoiserParams(n_epochs=20, batch=1, held_out=0.5, share_min=0.98, share_max=0.98)
-    train(network, counts, params, rng)
+    train(network, counts, params, split=THINNING, rng=rng)
     photons, shares = np.array(network.seen).T
     # of 960 photons half, and 5 standard deviations of the draw
     assert photons.max() <= 480 + 5 * np.sqrt(240)
@@ -110,7 +123,7 @@ def test_trainings_with_one_seed_agree_bit_for_bit(rng):
     weights, tables = [], []
     for _ in range(2):
         network = make_denoiser(counts, SMALL, CPU)
-        tables.append(train(network, counts, SMALL, np.random.default_rng(7)))
+        tables.append(train(network, counts, SMALL, split=THINNING, rng=np.random.default_rng(7)))
         weights.append(network.state_dict())
     assert tables[0].equals(tables[1])
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -147,7 +160,7 @@ def test_denoising_beats_the_box_mean_and_keeps_the_photons(rng):
     counts, truth = shells(rng)
     params = TrainDenoiserParams(n_epochs=150, batch=5, base_channels=8, learning_rate=4e-3)
     network = make_denoiser(counts, params, CPU)
-    train(network, counts, params, rng)
+    train(network, counts, params, split=THINNING, rng=rng)
     rates = predict(network, counts, rng, n_thinnings=4)
     errors = [
         np.mean((maps - truth) ** 2, axis=(1, 2, 3)) for maps in (rates, box_mean(counts, 11))
@@ -163,7 +176,7 @@ def test_an_element_without_photons_stays_empty_and_harms_no_other(rng):
     counts, _ = shells(rng)
     counts[0] = 0
     network = make_denoiser(counts, SMALL, CPU)
-    train(network, counts, SMALL, rng)
+    train(network, counts, SMALL, split=THINNING, rng=rng)
     rates = predict(network, counts, rng)
     assert not rates[0].any()
     assert rates[1].min() > 0
@@ -173,7 +186,7 @@ def test_an_element_without_photons_stays_empty_and_harms_no_other(rng):
 def test_a_series_without_any_photon_is_zero(rng):
     counts = np.zeros((2, 3, 8, 12), np.uint16)
     network = make_denoiser(counts, SMALL, CPU)
-    table = train(network, counts, SMALL, rng)
+    table = train(network, counts, SMALL, split=THINNING, rng=rng)
     assert not predict(network, counts, rng).any()
     assert np.isfinite(table.to_numpy()).all()
 
@@ -185,23 +198,13 @@ def test_typical_rates_are_those_of_the_specimen_and_not_of_the_vacuum():
     assert typical_rates(counts) == pytest.approx([4.0, 0.0], rel=0.2)
 
 
-def test_a_hit_is_left_out_once_and_told_of_only_then(rng):
-    counts = rng.poisson(0.4, size=(2, 3, 8, 12)).astype(np.uint16)
-    copies = list(left_out_copies(counts, DenoiseParams(n_thinnings=4), rng))
-    told = sum(copy.told for copy in copies)
-    np.testing.assert_array_equal(told, np.where(counts > 0, 1, 4))
-    for copy in copies:
-        assert not (copy.seen * copy.told)[counts > 0].any()
-        assert copy.share == 0.75
-
-
 def test_clipped_hits_leave_no_holes_in_the_rate(rng):
     """Trained on bare hits, the network predicts less where a hit was seen."""
     hits = np.minimum(rng.poisson(0.3, size=(1, 6, 32, 48)), 1).astype(np.uint16)
     params = TrainDenoiserParams(n_epochs=60, batch=2, base_channels=4, n_levels=2, crop_px=32)
     counts = unclip(hits, rng)
     network = make_denoiser(counts, params, CPU)
-    train(network, counts, params, rng)
+    train(network, counts, params, split=THINNING, rng=rng)
     copies = left_out_copies(counts, DenoiseParams(), rng)
     rates = predict_rates(network, copies, tile_px=48)
     at_hits, elsewhere = rates[hits > 0].mean(), rates[hits == 0].mean()
