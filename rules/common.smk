@@ -11,10 +11,10 @@ from snakemake.exceptions import WorkflowError
 
 from stemedx.code_digest import code_digest
 from stemedx.failures import failures
-from stemedx.params import check_config
+from stemedx.params import RECONSTRUCT_METHODS, check_config
 from stemedx.raw_digest import raw_digest
 from stemedx.run_lock import take_lock
-from stemedx.sheet import read_sheet
+from stemedx.sheet import check_phases, read_sheet
 
 ROOT = Path(workflow.basedir)
 INGEST_COLUMNS = ("raw", "elements", "tilts", "haadf", "pixel_nm", "signal")
@@ -24,6 +24,7 @@ FINISHED_ONLY = "STEMEDX_FINISHED_ONLY"
 try:
     run = check_config(config, ", ".join(map(os.path.relpath, workflow.configfiles)))
     sheet = read_sheet(Path(run.samples))
+    check_phases(sheet, run.reconstruct.phases, run.samples)
 except ValueError as fault:
     raise WorkflowError(str(fault)) from None
 

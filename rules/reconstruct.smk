@@ -11,7 +11,7 @@ rule reconstruct:
     benchmark:
         "<results>/{dataset}/benchmarks/reconstruct_{method}.tsv"
     wildcard_constraints:
-        method="|".join(type(run.reconstruct).model_fields),
+        method="|".join(RECONSTRUCT_METHODS),
     conda:
         "../envs/astra.yaml"
     threads: 4

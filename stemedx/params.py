@@ -3,7 +3,8 @@
 Light on purpose (pydantic only): the Snakefile imports it on every start.
 """
 
-from typing import Any, Literal
+import re
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -265,13 +266,33 @@ class HaadfParams(Model):
     """Side of the square whose lowest mean in an image is its vacuum level, pixels."""
 
 
+# Atoms of each element in a phase, relative, per volume: ZnS {Zn: 1, S: 1}
+Phases = dict[str, dict[str, Annotated[float, Field(gt=0)]]]
+
+
 class ReconstructParams(Model):
     """Parameters of the stage `reconstruct`: one section per method."""
+
+    phases: Phases = {
+        "ZnSe": {"Zn": 1.0, "Se": 1.0},
+        "ZnS": {"Zn": 1.0, "S": 1.0},
+        "InP": {"In": 1.0, "P": 1.0},
+    }
+    """Phase -> atoms of each element in it, relative to the same volume of other phases. The column `phases` of the sheet picks from them; elements that are not mapped may be listed."""
 
     fbp: FbpParams = FbpParams()
     sirt: SirtParams = SirtParams()
     l1: FilteredL1Params = FilteredL1Params()
     haadf: HaadfParams = HaadfParams()
+
+    @field_validator("phases")
+    @classmethod
+    def _made_of_elements(cls, phases: Phases) -> Phases:
+        for phase, atoms in phases.items():
+            for symbol in atoms:
+                if not re.fullmatch("[A-Z][a-z]?", symbol):
+                    raise ValueError(f"phase {phase!r}: {symbol!r} is no element symbol")
+        return phases
 
 
 class TrainEnhancerParams(TrainParams):
@@ -372,6 +393,8 @@ class ReportParams(Model):
     """Heading of the page."""
 
 
+# The methods of the stage `reconstruct`: all its sections but the definitions of phases.
+RECONSTRUCT_METHODS = tuple(name for name in ReconstructParams.model_fields if name != "phases")
 METHODS = ("fbp", "sirt", "l1", "two_step")
 LATER_METHODS = ("tv", "mlem", "poisson_tv", "fusion", "dip_tv", "end_to_end")
 LATER_STAGES = (

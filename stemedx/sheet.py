@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from stemedx.params import to_lines
+from stemedx.params import Phases, to_lines
 
 RESERVED = ("simulated", "tables", "networks", "figures", "halves", "ensemble")
 LINE = re.compile(r"[A-Z][a-z]?(_[KLM][a-z]?[0-9]?)?")
@@ -25,6 +25,7 @@ def _optional(cell: object) -> object:
     return cell or None
 
 
+Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Lines = Annotated[tuple[str, ...], BeforeValidator(_list), Field(min_length=1)]
 Text = Annotated[str | None, BeforeValidator(_optional)]
 Positive = Annotated[float, Field(gt=0)]
@@ -47,7 +48,7 @@ class SheetRow(BaseModel):
     signal: Signal = None
     kind: Literal["series"] = "series"
     tilt_axis_deg: Number = None
-    phases: Text = None
+    phases: Names = ()
     size_images: Text = None
     alignment: Text = None
     group: Text = None
@@ -138,6 +139,43 @@ def _faults(row: SheetRow) -> list[str]:
     if len(set(row.symbols)) < len(row.symbols):
         faults.append(f"elements: an element is listed twice in {','.join(row.elements)}.")
     return faults
+
+
+def check_phases(sheet: dict[str, SheetRow], phases: Phases, source: str) -> None:
+    """Check that the phases of each specimen are defined and hold all its elements.
+
+    Parameters
+    ----------
+    sheet
+        Rows by specimen.
+    phases
+        `reconstruct.phases` of the configuration.
+    source
+        Path of the sheet, for the message.
+
+    Raises
+    ------
+    ValueError
+        With one line per fault, naming specimen, phase or element, and remedy.
+    """
+    faults = []
+    for name, row in sheet.items():
+        where = f"{source}: phases of {name!r}"
+        unknown = [phase for phase in row.phases if phase not in phases]
+        if unknown:
+            faults.append(f"{where}: {', '.join(unknown)} not defined, known: "
+                          f"{', '.join(phases) or 'none'}. Add to reconstruct.phases.")  # fmt: skip
+        elif row.phases:
+            held = {symbol for phase in row.phases for symbol in phases[phase]}
+            lacking = [symbol for symbol in row.symbols if symbol not in held]
+            if lacking:
+                faults.append(f"{where}: {', '.join(row.phases)} hold no {', '.join(lacking)}, "
+                              "which is mapped. Add the phase that holds it, or take it from "
+                              "`elements`.")  # fmt: skip
+        if len(set(row.phases)) < len(row.phases):
+            faults.append(f"{where}: a phase is listed twice in {','.join(row.phases)}.")
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
 def is_range(tilts: str) -> bool:

@@ -59,6 +59,8 @@ def test_the_other_configurations_are_valid(path):
         ({"methods": ["sort"]}, "unknown method 'sort'; known: fbp, sirt"),
         ({"methods": ["sirt", "sirt"]}, "listed twice"),
         ({"reconstruct": {"sirt": {"filter_px": 10}}}, "sirt.filter_px = 10: must be odd"),
+        ({"reconstruct": {"phases": {"ZnS": {"zn": 1}}}}, "phase 'ZnS': 'zn' is no element symbol"),
+        ({"reconstruct": {"phases": {"ZnS": {"Zn": 0}}}}, "phases.ZnS.Zn = 0: .*greater than 0"),
         ({"train_denoiser": {"share_min": 0.95}}, "share_min must not exceed share_max"),
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemedx.sheet import SheetRow, is_range, read_sheet
+from stemedx.sheet import SheetRow, check_phases, is_range, read_sheet
 
 HEADER = "specimen\traw\telements"
 
@@ -108,6 +108,32 @@ def test_a_sheet_without_tabs_is_recognised(tmp_path):
 def test_a_sheet_without_rows_is_refused(tmp_path):
     with pytest.raises(ValueError, match="no specimens"):
         read_sheet(sheet(tmp_path))
+
+
+PHASES = {"ZnSe": {"Zn": 1.0, "Se": 1.0}, "ZnS": {"Zn": 1.0, "S": 1.0}, "InP": {}}
+
+
+def with_phases(folder, phases):
+    return read_sheet(sheet(folder, f"np1\traw\tSe_La,S,Zn\t{phases}", header=f"{HEADER}\tphases"))
+
+
+def test_phases_that_hold_all_elements_are_accepted(tmp_path):
+    rows = with_phases(tmp_path, "InP, ZnSe,ZnS")
+    check_phases(rows, PHASES, "samples.tsv")
+    assert rows["np1"].phases == ("InP", "ZnSe", "ZnS")
+
+
+@pytest.mark.parametrize(
+    ("phases", "message"),
+    [
+        ("ZnSe,ZnO", "samples.tsv: phases of 'np1': ZnO not defined, known: ZnSe, ZnS, InP. Add"),
+        ("ZnSe,InP", "'np1': ZnSe, InP hold no S, which is mapped. Add the phase that holds it"),
+        ("ZnSe,ZnS,ZnS", "'np1': a phase is listed twice in ZnSe,ZnS,ZnS"),
+    ],
+)
+def test_phases_that_cannot_be_are_refused(tmp_path, phases, message):
+    with pytest.raises(ValueError, match=message):
+        check_phases(with_phases(tmp_path, phases), PHASES, "samples.tsv")
 
 
 @given(st.floats(-90, 90), st.floats(0.5, 20))

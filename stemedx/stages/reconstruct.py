@@ -8,7 +8,7 @@ from typing import Any
 from stemedx import store
 from stemedx.alignment import read_geometry
 from stemedx.arrays import MeasuredMaps
-from stemedx.params import ReconstructParams
+from stemedx.params import RECONSTRUCT_METHODS, ReconstructParams
 from stemedx.provenance import made_by
 
 log = logging.getLogger(__name__)
@@ -35,10 +35,10 @@ def run(
     ValueError
         If there is no such method, or no tilt series to read HAADF from.
     """
-    own = getattr(params, method, None)
-    if own is None:
-        known = ", ".join(type(params).model_fields)
+    if method not in RECONSTRUCT_METHODS:
+        known = ", ".join(RECONSTRUCT_METHODS)
         raise ValueError(f"expected one of the methods {known}, found {method!r}.")
+    own = getattr(params, method)
     if method == "haadf":
         maps, attrs = _read_haadf(tilt_series)
     else:
