@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from stemedx import store
+from stemedx.arrays import Series
 from stemedx.project.geometry import Geometry
 
 
@@ -39,3 +40,15 @@ def read_geometry(alignment: Path, tilt_deg: list[float], map_shape: tuple[int, 
         rotation_deg=store.read_layer(alignment, "rotation_deg", axes=("tilt",), units="deg"),
         shift_px=store.read_layer(alignment, "shift_px", axes=("tilt", "axis"), units="pixel"),
     )
+
+
+def read_weights(alignment: Path) -> Series:
+    """Return the weight of each measured pixel in the data term, ``(tilt, y, x)``, 0 to 1.
+
+    Below 1 where something is seen that other tilts do not see: the residual is
+    weighted there, the counts stay as they are. Ones where the store has no weights.
+    """
+    if store.has_layer(alignment, "weight"):
+        return store.read_layer(alignment, "weight", axes=("tilt", "y", "x"), units="1")
+    attrs = store.read_attrs(alignment)
+    return np.ones((len(attrs["tilt_deg"]), *attrs["map_shape"]), np.float32)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from stemedx import store
-from stemedx.alignment import read_geometry
+from stemedx.alignment import read_geometry, read_weights
 
 TILT_DEG = [-40.0, 5.0, 30.0]
 
@@ -36,3 +36,11 @@ def test_the_geometry_holds_what_the_store_holds(alignment):
 def test_the_alignment_of_another_series_is_refused(alignment, tilt_deg, map_shape):
     with pytest.raises(ValueError, match=r"alignment\.zarr: expected the alignment of"):
         read_geometry(alignment, tilt_deg, map_shape)
+
+
+def test_weights_are_read_as_stored_and_are_ones_where_there_are_none(alignment, rng):
+    assert np.array_equal(read_weights(alignment), np.ones((3, 4, 8), np.float32))
+    weight = rng.random((3, 4, 8)).astype(np.float32)
+    layers = {"weight": store.Layer(weight, ("tilt", "y", "x"), "1")}
+    store.write_group(alignment, layers, tilt_deg=TILT_DEG, map_shape=[4, 8])
+    assert np.array_equal(read_weights(alignment), weight)

@@ -6,6 +6,7 @@ import pytest
 
 from stemedx import store
 from stemedx.align.alignment import least_shifts
+from stemedx.alignment import read_weights
 from stemedx.params import AlignParams
 from stemedx.stages import align
 from tests.align.ellipsoids import CHAIN, project_ellipsoids
@@ -66,6 +67,7 @@ def test_store_and_table_say_the_same(inputs, shifts):
     assert table.shift_y_px.to_numpy() == pytest.approx(found["shift_px"][:, 0])
     assert np.all(found["rotation_deg"] == -5.0)
     assert np.all((found["residual"] > 0) & (found["residual"] < 1))
+    assert np.array_equal(read_weights(inputs / "alignment.zarr"), np.ones((7, *SHAPE)))
     # 3000 photons per map, seven tilts: half a pixel is the project's aim for 13.
     error = least_shifts(found["shift_px"] - shifts, TILTS)
     assert np.sqrt(np.mean(error**2)) < 0.5
@@ -97,3 +99,14 @@ def test_a_wrong_file_by_hand_is_named(inputs):
     path.write_text(json.dumps({"shift_x_px": [1, 2], "shift_y_px": [1, 2]}))
     with pytest.raises(ValueError, match=r"hand\.json: shift_y_px: .* 7 numbers.*found 2"):
         run(inputs, by_hand=path)
+
+
+def test_a_specimen_beyond_the_field_has_weights_below_one(inputs, rng):
+    images = rng.random((len(TILTS), *SHAPE)).astype(np.float32)
+    path = inputs / "tilt_series.zarr"
+    layer = store.Layer(images, ("tilt", "y", "x"), "arb. unit")
+    store.write_group(path, {"haadf": layer}, **store.read_attrs(path))
+    run(inputs, tilt_axis_deg=5.0)
+    weights = read_weights(inputs / "alignment.zarr")
+    assert weights.min() == 0
+    assert weights[len(TILTS) // 2].max() == 1

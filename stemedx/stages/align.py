@@ -9,6 +9,7 @@ import pandas as pd
 from stemedx import store, tables
 from stemedx.align.automatic import align, align_by_hand, to_source
 from stemedx.align.by_hand import parse_by_hand
+from stemedx.align.weights import to_ones, weights_of_plane
 from stemedx.params import AlignParams
 from stemedx.provenance import made_by
 
@@ -45,16 +46,21 @@ def run(
         inputs["by_hand"] = by_hand
         text = by_hand.read_text(encoding="utf-8")
         found = align_by_hand(source, tilt_deg, *parse_by_hand(text, len(tilt_deg), str(by_hand)))
+    map_shape = maps.shape[2:]
+    weight = to_ones(len(tilt_deg), map_shape)
+    if not source.is_inside:
+        weight = weights_of_plane(tilt_deg, map_shape, found)
     store.write_group(
         alignment,
         {
             "rotation_deg": store.Layer(found.rotation_deg, ("tilt",), "deg"),
             "shift_px": store.Layer(found.shift_px, ("tilt", "axis"), "pixel"),
             "residual": store.Layer(found.residual, ("tilt",), "1"),
+            "weight": store.Layer(weight, ("tilt", "y", "x"), "1"),
         },
         tilt_deg=attrs["tilt_deg"],
         pixel_nm=attrs["pixel_nm"],
-        map_shape=list(maps.shape[2:]),
+        map_shape=list(map_shape),
         origin="automatic" if by_hand is None else "by hand",
         warnings=list(found.warnings),
         made_by=made_by("align", params, inputs),
