@@ -39,6 +39,7 @@ SparseEnds = Integer[np.ndarray, " row"]  # where the entries of each row end
 SphereMap = Float[np.ndarray, "theta phi"]  # one value per direction
 Point = Float64[np.ndarray, " 3"]  # (z, y, x), voxels
 Block = Float32[np.ndarray, "..."]  # solver layout, see project/blocks.py
+PixelPairs = Float[np.ndarray, "pixel pixel"]  # of all tilts of one slice
 Pictures = Real[np.ndarray, "element down across"]  # the same place in every element
 PictureRGB = Float64[np.ndarray, "down across 3"]  # 0 to 1
 Corners = Float32[np.ndarray, "corner 3"]  # of the triangles of a surface, (z, y, x), nm

@@ -57,6 +57,16 @@ class Geometry:
         """Number of projections."""
         return len(self.tilt_deg)
 
+    @property
+    def is_aligned(self) -> bool:
+        """Whether every map is aligned as it was measured."""
+        return not any(self.is_moved(tilt) for tilt in range(self.n_tilts))
+
+    def is_moved(self, tilt: int) -> bool:
+        """Whether aligning a map rotates or shifts it."""
+        rotation, shift = self.motion(tilt)
+        return bool(shift.any()) or not np.array_equal(rotation, np.eye(2))
+
     def motion(self, tilt: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the rotation (2, 2) and shift (2,) that align a map, in (y, x).
 

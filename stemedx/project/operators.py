@@ -25,3 +25,19 @@ class LinearOperator:
     adjoint: Callable[..., Block]
     domain_shape: tuple[int, ...]
     range_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Projector(LinearOperator):
+    """The projector of a tilt series, and the part of it that is not a slice's own.
+
+    Parameters
+    ----------
+    warp
+        Changes aligned maps, in place, into what the scan would have measured.
+    unwarp
+        Its exact transpose.
+    """
+
+    warp: Callable[[Block], None]
+    unwarp: Callable[[Block], None]

@@ -1,12 +1,14 @@
 """Volumes to maps and back: one sparse product, then a warp per tilt."""
 
+from functools import partial
+
 import numpy as np
 from scipy.sparse import csr_array
 
 from stemedx.arrays import Block, Rates, TiltAngles, Volumes
 from stemedx.project.blocks import block_to_maps, volumes_to_block
 from stemedx.project.geometry import Geometry
-from stemedx.project.operators import LinearOperator
+from stemedx.project.operators import Projector
 from stemedx.project.parallel import for_each
 from stemedx.project.products import gathering, scattering
 from stemedx.project.system import system_matrix
@@ -15,7 +17,7 @@ from stemedx.project.warp import warp_matrix
 TILTS_AT_ONCE = 20
 
 
-def projector(geometry: Geometry, n_elements: int) -> LinearOperator:
+def projector(geometry: Geometry, n_elements: int) -> Projector:
     """Return the projector from volumes to maps in the measured frame.
 
     All planes and elements share one sparse matrix; its adjoint is its exact
@@ -38,24 +40,25 @@ def projector(geometry: Geometry, n_elements: int) -> LinearOperator:
     matrix = system_matrix(geometry.tilt_deg, n_x, n_x)
     forward_matrix, adjoint_matrix = scattering(matrix), gathering(csr_array(matrix.T))
     warps = [warp_matrix(geometry, tilt) for tilt in range(n_tilts)]
-    unwarps = [None if warp is None else csr_array(warp.T) for warp in warps]
+    unwarps = [None if matrix is None else csr_array(matrix.T) for matrix in warps]
+    warp, unwarp = partial(_warp, matrices=warps), partial(_warp, matrices=unwarps)
     domain_shape = (n_x, n_x, n_y, n_elements)
     range_shape = (n_tilts, n_x, n_y, n_elements)
 
     def forward(volume: Block, out: Block | None = None) -> Block:
         columns = volume.reshape(n_x * n_x, -1)
         projected = forward_matrix.times(columns, _rows(out, n_tilts * n_x)).reshape(range_shape)
-        _warp(projected, warps)
+        warp(projected)
         return projected
 
     def adjoint(maps: Block, out: Block | None = None) -> Block:
-        if any(warp is not None for warp in unwarps):
+        if not geometry.is_aligned:
             maps = maps.copy()
-            _warp(maps, unwarps)
+            unwarp(maps)
         columns = maps.reshape(n_tilts * n_x, -1)
         return adjoint_matrix.times(columns, _rows(out, n_x * n_x)).reshape(domain_shape)
 
-    return LinearOperator(forward, adjoint, domain_shape, range_shape)
+    return Projector(forward, adjoint, domain_shape, range_shape, warp, unwarp)
 
 
 def project(volumes: Volumes, tilt_deg: TiltAngles) -> Rates:

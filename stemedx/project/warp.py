@@ -30,10 +30,9 @@ def warp_matrix(geometry: Geometry, tilt: int) -> csr_array | None:
     matrix
         ``(x y, x y)`` float32; None where the map is aligned already.
     """
-    rotation, shift = geometry.motion(tilt)
-    if np.array_equal(rotation, np.eye(2)) and not shift.any():
+    if not geometry.is_moved(tilt):
         return None
-    return _bilinear(geometry, rotation, shift)
+    return _bilinear(geometry, *geometry.motion(tilt))
 
 
 def align_maps(maps: Rates, geometry: Geometry) -> tuple[Rates, Series]:
@@ -60,9 +59,9 @@ def align_maps(maps: Rates, geometry: Geometry) -> tuple[Rates, Series]:
     coverage = np.ones(maps.shape[1:], np.float32)
 
     def align(tilt: int) -> None:
-        rotation, shift = geometry.motion(tilt)
-        if warp_matrix(geometry, tilt) is None:
+        if not geometry.is_moved(tilt):
             return
+        rotation, shift = geometry.motion(tilt)
         matrix = _bilinear(geometry, rotation.T, -rotation.T @ shift)
         for image in (*aligned[:, tilt], coverage[tilt]):
             image[:] = (matrix @ image.T.ravel()).reshape(image.T.shape).T

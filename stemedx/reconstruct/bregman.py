@@ -2,14 +2,17 @@
 
 import numpy as np
 
-from stemedx.arrays import Block
+from stemedx.arrays import Block, Rates, Volumes
 from stemedx.logs import progress
 from stemedx.params import L1Params
-from stemedx.project.operators import LinearOperator
-from stemedx.reconstruct.arithmetic import add, dots, for_planes, scale
+from stemedx.project.geometry import Geometry
+from stemedx.project.operators import Projector
+from stemedx.reconstruct.arithmetic import for_planes
+from stemedx.reconstruct.dual import DualSolver, dual_solver
+from stemedx.reconstruct.slabs import solve_by_slabs
 
 
-def split_bregman(operator: LinearOperator, data: Block, params: L1Params) -> Block:
+def split_bregman(maps: Rates, geometry: Geometry, params: L1Params) -> Volumes:
     """Minimise ``1/2 |A x - y|^2 + penalty |x|_1`` over x >= 0 by split Bregman.
 
     Elements are independent of each other. The data of each are scaled to the
@@ -21,93 +24,72 @@ def split_bregman(operator: LinearOperator, data: Block, params: L1Params) -> Bl
 
     Parameters
     ----------
-    operator
-        From volumes to maps, warps included.
-    data
-        ``(tilt, x, y, element)`` rates; negative ones count as 0.
+    maps
+        ``(element, tilt, y, x)`` rates in the measured frame; negative ones count
+        as 0.
+    geometry
+        Tilts, and how each map is aligned.
     params
         Iterations and weights.
 
     Returns
     -------
-    volume
-        ``(z, x, y, element)`` per voxel, >= 0; 0 for an element without any data.
+    volumes
+        ``(element, z, y, x)`` per voxel, >= 0, in the aligned frame; 0 for an element
+        without any data.
 
     References
     ----------
     Goldstein & Osher (2009), SIAM J. Imaging Sci. 2, 323-343.
     """
-    largest = np.maximum(data.max(axis=(0, 1, 2)), 0)
+    largest = np.maximum(maps.max(axis=(1, 2, 3)), 0)
     to_scale = np.divide(params.scale, largest, out=np.zeros_like(largest), where=largest > 0)
-    backprojected = operator.adjoint(np.maximum(data, 0) * to_scale)
-    equations = _NormalEquations(operator, params.penalty)
-    volume, split, bregman = (np.zeros(operator.domain_shape, np.float32) for _ in range(3))
-    for _ in progress(range(params.n_outer), "Bregman iterations", params.n_outer):
-        equations.solve(volume, backprojected, split, bregman, params.n_inner)
-        _shrink(volume, split, bregman)
-    scale(volume, largest / params.scale)
+    scaled = np.maximum(maps, 0) * to_scale[:, None, None, None]
+    solve_dual = dual_solver(geometry, params.penalty, params.n_inner)
+
+    def solve(operator: Projector, data: Block) -> Block:
+        return _iterate(operator, data, params.n_outer, solve_dual)
+
+    volumes = solve_by_slabs(solve, scaled, geometry)
+    volumes *= (largest / params.scale)[:, None, None, None]
+    return volumes
+
+
+def _iterate(operator: Projector, data: Block, n_outer: int, solve_dual: DualSolver) -> Block:
+    """Return x after `n_outer` iterations from 0, for scaled data.
+
+    The split d and the Bregman variable b follow from their sum t, which is never
+    negative: b is the smaller of t and the threshold 1.
+    """
+    total, volume = (np.zeros(operator.domain_shape, np.float32) for _ in "tx")
+    dual, misfit = np.zeros_like(data), np.empty_like(data)
+    for _ in progress(range(n_outer), "Bregman iterations", n_outer):
+        _aim(total, volume)
+        np.subtract(data, operator.forward(volume, misfit), out=misfit)
+        solve_dual(operator, dual, misfit)
+        _step(total, operator.adjoint(dual, volume))
     return volume
 
 
-class _NormalEquations:
-    """``(A^T A + penalty) x = A^T y + penalty (d - b)``, in memory taken once.
+def _aim(total: Block, volume: Block) -> None:
+    """Set `volume` to d - b, to which the next x is drawn."""
 
-    Parameters
-    ----------
-    operator
-        The A.
-    penalty
-        Weight of the splitting.
-    """
+    def aim(z: int) -> None:
+        np.minimum(total[z], 1, out=volume[z])
+        volume[z] *= -2
+        volume[z] += total[z]
 
-    def __init__(self, operator: LinearOperator, penalty: float) -> None:
-        self._operator, self._penalty = operator, penalty
-        shape = operator.domain_shape
-        self._residual, self._direction, self._image = (np.empty(shape, np.float32) for _ in "rdi")
-        self._maps = np.empty(operator.range_shape, np.float32)
-        self._one = np.ones(shape[-1])
-
-    def solve(
-        self, volume: Block, backprojected: Block, split: Block, bregman: Block, n_iterations: int
-    ) -> None:
-        """Move `volume` in place towards the solution, by conjugate gradients.
-
-        Each element has its own steps, as if it were solved alone.
-        """
-        residual, direction = self._residual, self._direction
-        np.copyto(residual, backprojected)
-        add(residual, self._penalty * self._one, split)
-        add(residual, -self._penalty * self._one, bregman)
-        add(residual, -self._one, self._apply(volume))
-        np.copyto(direction, residual)
-        length = dots(residual, residual)
-        for _ in range(n_iterations):
-            image = self._apply(direction)
-            step = _ratio(length, dots(direction, image))
-            add(volume, step, direction)
-            add(residual, -step, image)
-            before, length = length, dots(residual, residual)
-            scale(direction, _ratio(length, before))
-            add(direction, self._one, residual)
-
-    def _apply(self, volume: Block) -> Block:
-        image = self._operator.adjoint(self._operator.forward(volume, self._maps), self._image)
-        add(image, self._penalty * self._one, volume)
-        return image
+    for_planes(aim, total)
 
 
-def _shrink(volume: Block, split: Block, bregman: Block) -> None:
-    """Clip x to x >= 0, then set d to the soft threshold of x + b, and b to the rest."""
+def _step(total: Block, update: Block) -> None:
+    """Set `update` to ``x = max(d - b + update, 0)``, and `total` to x + b."""
 
-    def shrink(z: int) -> None:
-        np.maximum(volume[z], 0, out=volume[z])
-        total = volume[z] + bregman[z]
-        np.clip(total, -1, 1, out=bregman[z])
-        np.subtract(total, bregman[z], out=split[z])
+    def step(z: int) -> None:
+        bregman = np.minimum(total[z], 1)
+        update[z] += total[z]
+        update[z] -= 2 * bregman
+        np.maximum(update[z], 0, out=update[z])
+        np.add(update[z], bregman, out=total[z])
 
-    for_planes(shrink, volume)
-
-
-def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
-    """Return 0 where an element has been solved exactly, or has no data."""
-    return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator > 0)
+    for_planes(step, total)

@@ -1,14 +1,15 @@
 """SIRT of the HAADF series."""
 
+from functools import partial
+
 import numpy as np
 
 from stemedx.arrays import MeasuredMaps, Rates, Volumes
 from stemedx.params import HaadfParams
-from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
-from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
 from stemedx.reconstruct.simultaneous import sirt
+from stemedx.reconstruct.slabs import solve_by_slabs
 
 
 def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: HaadfParams) -> Volumes:
@@ -28,9 +29,8 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: HaadfParams) -> 
     volumes
         ``(element, z, y, x)`` per voxel, >= 0, in the aligned frame.
     """
-    operator = projector(geometry, len(maps))
-    data = maps_to_block(without_vacuum(maps, params.vacuum_px))
-    return block_to_volumes(sirt(operator, data, params.n_iterations))
+    solve = partial(sirt, n_iterations=params.n_iterations)
+    return solve_by_slabs(solve, without_vacuum(maps, params.vacuum_px), geometry)
 
 
 def without_vacuum(maps: MeasuredMaps, vacuum_px: int) -> Rates:

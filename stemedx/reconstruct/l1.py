@@ -2,9 +2,7 @@
 
 from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.params import FilteredL1Params
-from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
-from stemedx.project.projector import projector
 from stemedx.reconstruct.bregman import split_bregman
 from stemedx.reconstruct.filters import box_mean
 
@@ -26,6 +24,4 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: FilteredL1Params
     volumes
         ``(element, z, y, x)`` per voxel, >= 0, in the aligned frame.
     """
-    operator = projector(geometry, len(maps))
-    data = maps_to_block(box_mean(maps, params.filter_px))
-    return block_to_volumes(split_bregman(operator, data, params))
+    return split_bregman(box_mean(maps, params.filter_px), geometry, params)

@@ -1,12 +1,13 @@
 """The method `sirt`: SIRT of box-filtered maps."""
 
+from functools import partial
+
 from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.params import SirtParams
-from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
-from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
 from stemedx.reconstruct.simultaneous import sirt
+from stemedx.reconstruct.slabs import solve_by_slabs
 
 
 def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: SirtParams) -> Volumes:
@@ -26,6 +27,5 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: SirtParams) -> V
     volumes
         ``(element, z, y, x)`` per voxel, >= 0, in the aligned frame.
     """
-    operator = projector(geometry, len(maps))
-    data = maps_to_block(box_mean(maps, params.filter_px))
-    return block_to_volumes(sirt(operator, data, params.n_iterations))
+    solve = partial(sirt, n_iterations=params.n_iterations)
+    return solve_by_slabs(solve, box_mean(maps, params.filter_px), geometry)

@@ -6,8 +6,6 @@ from pathlib import Path
 from stemedx import store
 from stemedx.alignment import read_geometry
 from stemedx.params import MbirParams
-from stemedx.project.blocks import block_to_volumes, maps_to_block
-from stemedx.project.projector import projector
 from stemedx.provenance import made_by
 from stemedx.reconstruct.bregman import split_bregman
 
@@ -25,11 +23,11 @@ def run(params: MbirParams, *, denoised: Path, alignment: Path, volume: Path) ->
     rates, attrs = store.read(denoised, axes=axes, units=units)
     log.info("%s: %s, largest rate %g", denoised, rates.shape, rates.max())
     geometry = read_geometry(alignment, attrs["tilt_deg"], rates.shape[-2:])
-    operator = projector(geometry, len(rates))
-    block = split_bregman(operator, maps_to_block(rates), params)
+    volumes = split_bregman(rates, geometry, params)
+    volumes /= attrs["pixel_nm"]
     store.write_volumes(
         volume,
-        block_to_volumes(block) / attrs["pixel_nm"],
+        volumes,
         elements=attrs["elements"],
         pixel_nm=attrs["pixel_nm"],
         units=f"{attrs['units']}/nm",

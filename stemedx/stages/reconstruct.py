@@ -47,12 +47,13 @@ def run(
     log.info("%s of %s: %s, sum %g", method, attrs["elements"], maps.shape, maps.sum(dtype=float))
     # By name, so that the code digest of one method does not depend on the others.
     module = f"stemedx.reconstruct.{method}"
-    per_voxel = import_module(module).reconstruct(maps, geometry, own)
+    volumes = import_module(module).reconstruct(maps, geometry, own)
+    volumes /= attrs["pixel_nm"]
     inputs = {"element_maps": element_maps, "tilt_series": tilt_series, "alignment": alignment}
     read = {name: path for name, path in inputs.items() if path is not None}
     store.write_volumes(
         volume,
-        per_voxel / attrs["pixel_nm"],
+        volumes,
         elements=attrs["elements"],
         pixel_nm=attrs["pixel_nm"],
         units=f"{attrs['units']}/nm",

@@ -26,9 +26,10 @@ def run(params: SynthesizeParams, *, projections: Path, volume: Path) -> None:
     log.info("%s: %d views of %s", projections, views.shape[1], attrs["elements"])
     volumes = fbp(views, np.array(attrs["tilt_deg"], np.float64))
     np.maximum(volumes, 0, out=volumes)
+    volumes /= attrs["pixel_nm"]
     store.write_volumes(
         volume,
-        volumes / attrs["pixel_nm"],
+        volumes,
         elements=attrs["elements"],
         pixel_nm=attrs["pixel_nm"],
         units=f"{found}/nm",

@@ -1,0 +1,65 @@
+"""Slabs of slices that are solved apart, so that memory does not grow with the volume."""
+
+from collections.abc import Callable
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from stemedx.arrays import Block, Rates, Volumes
+from stemedx.project.blocks import block_to_volumes, maps_to_block
+from stemedx.project.geometry import Geometry
+from stemedx.project.operators import Projector
+from stemedx.project.parallel import for_each
+from stemedx.project.projector import projector
+
+# A few arrays of so many voxels stay in the cache, and are all that a thread works with.
+SLAB_VOXELS = 2_000_000
+
+
+def solve_by_slabs(
+    solve: Callable[[Projector, Block], Block], maps: Rates, geometry: Geometry
+) -> Volumes:
+    """Return volumes that `solve` makes of maps, from slabs where slices are independent.
+
+    They are where no map is rotated or shifted. One thread then solves one slab, and
+    besides `maps` and the result there is no array larger than a slab. Otherwise the
+    whole is one slab.
+
+    Parameters
+    ----------
+    solve
+        Makes a ``(z, x, y, element)`` block of a projector and a ``(tilt, x, y,
+        element)`` block. It treats slices alike, and apart unless they are warped.
+    maps
+        ``(element, tilt, y, x)`` rates in the measured frame.
+    geometry
+        Tilts, and how each map is aligned.
+
+    Returns
+    -------
+    volumes
+        ``(element, z, y, x)`` per voxel.
+    """
+    n_elements, _, n_y, n_x = maps.shape
+    if not geometry.is_aligned:
+        return block_to_volumes(solve(projector(geometry, n_elements), maps_to_block(maps)))
+    volumes = np.empty((n_elements, n_x, n_y, n_x), np.float32)
+    slabs = _slabs(n_y, max(1, SLAB_VOXELS // (n_elements * n_x**2)))
+    heights = {slab.stop - slab.start for slab in slabs}
+    projectors = {n: projector(Geometry(geometry.tilt_deg, n, n_x), n_elements) for n in heights}
+
+    def fill(slab: slice) -> None:
+        operator = projectors[slab.stop - slab.start]
+        volumes[:, :, slab] = block_to_volumes(solve(operator, maps_to_block(maps[:, :, slab])))
+
+    # Each thread has a slab of its own: linear algebra need not use several for one.
+    with threadpool_limits(1):
+        for_each(fill, slabs, volumes.size)
+    return volumes
+
+
+def _slabs(n_y: int, n_rows: int) -> list[slice]:
+    """Return slices of at most `n_rows` rows each, of two heights at most."""
+    n_slabs = -(-n_y // n_rows)
+    edges = [n_y * slab // n_slabs for slab in range(n_slabs + 1)]
+    return [slice(a, b) for a, b in zip(edges, edges[1:], strict=False)]
