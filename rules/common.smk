@@ -11,7 +11,8 @@ from snakemake.exceptions import WorkflowError
 
 from stemedx.code_digest import code_digest
 from stemedx.failures import failures
-from stemedx.params import RECONSTRUCT_METHODS, check_config
+from stemedx.methods import check_learned_from, learned_from, left_out
+from stemedx.params import RECONSTRUCT_METHODS, WITHOUT_HALVES, check_config
 from stemedx.raw_digest import raw_digest
 from stemedx.run_lock import take_lock
 from stemedx.sheet import check_phases, read_sheet
@@ -25,10 +26,12 @@ try:
     run = check_config(config, ", ".join(map(os.path.relpath, workflow.configfiles)))
     sheet = read_sheet(Path(run.samples))
     check_phases(sheet, run.reconstruct.phases, run.samples)
+    check_learned_from(run, sheet)
 except ValueError as fault:
     raise WorkflowError(str(fault)) from None
 
 failed = failures(run, list(sheet)) if FINISHED_ONLY in os.environ else []
+not_possible = left_out(run, sheet)
 report_page = f"{run.results}/report.html"
 names = "|".join(map(re.escape, sheet))
 
@@ -69,7 +72,8 @@ def row(specimen, *columns):
 
 def methods(specimen):
     """The methods that this specimen has volumes of."""
-    without = {fault["method"] for fault in failed if fault["specimen"] == specimen}
+    faults = [*failed, *not_possible]
+    without = {fault["method"] for fault in faults if fault["specimen"] == specimen}
     return [] if "" in without else [m for m in run.methods if m not in without]
 
 
@@ -132,24 +136,35 @@ def haadf_of(wildcards):
 
 def networks_of(wildcards):
     """The loss curves of the networks of a specimen."""
-    if "two_step" not in methods(wildcards.specimen):
-        return []
+    wanted = methods(wildcards.specimen)
     folder = f"{run.results}/{wildcards.specimen}/networks"
-    return [f"{folder}/denoiser.csv", f"{folder}/enhancer.csv"]
+    own = {
+        f"{folder}/denoiser.csv": ("two_step", "end_to_end"),
+        f"{folder}/enhancer.csv": ("two_step",),
+        f"{run.results}/networks/end_to_end.csv": ("end_to_end",),
+    }
+    return [path for path, users in own.items() if set(users) & set(wanted)]
 
 
 def denoised_of(wildcards):
     """The denoised maps, where a method wants them."""
-    if "two_step" not in methods(wildcards.specimen):
+    if not {"two_step", "end_to_end"} & set(methods(wildcards.specimen)):
         return []
     return [f"{run.results}/{wildcards.specimen}/denoised.zarr"]
 
 
+def of_trained(path):
+    """A file of every specimen that T learns from, then of those held out."""
+    return [f"{run.results}/{specimen}/{path}" for specimen in learned_from(run)]
+
+
 def resolution_of(wildcards):
     """The FSC curves and crossings of every method, a pair for each."""
-    kinds = ("resolution/{method}.csv", "resolution/{method}_crossings.csv")
-    wanted = kinds if run.resolution.splits else ()
-    return [path for kind in wanted for path in each_method(kind, wildcards.specimen)]
+    return [
+        path
+        for ending in ("", "_crossings")
+        for path in each_resolution(ending, wildcards.specimen)
+    ]
 
 
 def thickness_of(wildcards):
@@ -186,11 +201,16 @@ def each_method(path, *only):
     ]
 
 
-def each_resolution(ending):
-    """A file of the resolution of every method, if it is measured."""
+def each_resolution(ending, *only):
+    """A file of the resolution of every method that it is measured of."""
     if not run.resolution.splits:
         return []
-    return each_method(f"resolution/{{method}}{ending}.csv")
+    return [
+        f"{run.results}/{specimen}/resolution/{method}{ending}.csv"
+        for specimen in only or specimens()
+        for method in methods(specimen)
+        if method not in WITHOUT_HALVES
+    ]
 
 
 def volume_files():

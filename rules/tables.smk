@@ -26,6 +26,7 @@ rule tables:
         sheet=[row.model_dump(mode="json") for row in sheet.values()],
         methods=list(run.methods),
         failed=failed,
+        left_out=not_possible,
         code=code("tables"),
     script:
         "../workflow_scripts/tables.py"

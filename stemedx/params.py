@@ -330,6 +330,48 @@ class SplitParams(Seeded):
     """Parameters of the stage `split`."""
 
 
+class TrainEndToEndParams(Seeded):
+    """Parameters of the stage `train_end_to_end` (T, one network for the batch)."""
+
+    specimens: tuple[str, ...] = ()
+    """Specimens whose two-step volumes T learns from; the method end_to_end needs at least one."""
+
+    held_out: tuple[str, ...] = ()
+    """Specimens that T never learns from: the loss on them is that on specimens it does not know."""
+
+    base_channels: int = Field(16, ge=4, le=128, multiple_of=2)
+    """Channels of the first level; doubled on each of the two below."""
+
+    patch_px: int = Field(64, ge=16, le=256, multiple_of=16)
+    """Side of the cubes that T learns from, voxels; slabs of twice this and a quarter of it are drawn as often."""
+
+    n_epochs: int = Field(150, ge=1)
+    """Length of the training: in each epoch one part of every specimen is drawn."""
+
+    n_first_epochs: int = Field(100, ge=0)
+    """After this many epochs the learning rate falls to a tenth."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    """Step of Adam in the first epochs."""
+
+    @model_validator(mode="after")
+    def _apart(self) -> "TrainEndToEndParams":
+        both = set(self.specimens) & set(self.held_out)
+        if both:
+            raise ValueError(
+                f"{', '.join(sorted(both))} cannot be both in specimens and in held_out: what is "
+                "held out must be unknown"
+            )
+        for names in (self.specimens, self.held_out):
+            if len(set(names)) < len(names):
+                raise ValueError("a specimen is listed twice")
+        return self
+
+
+class EndToEndParams(Model):
+    """Parameters of the stage `end_to_end`."""
+
+
 class ExportParams(Model):
     """Parameters of the stage `export` (MRC files)."""
 
@@ -395,14 +437,14 @@ class ReportParams(Model):
 
 # The methods of the stage `reconstruct`: all its sections but the definitions of phases.
 RECONSTRUCT_METHODS = tuple(name for name in ReconstructParams.model_fields if name != "phases")
-METHODS = ("fbp", "sirt", "l1", "two_step")
-LATER_METHODS = ("tv", "mlem", "poisson_tv", "fusion", "dip_tv", "end_to_end")
+METHODS = ("fbp", "sirt", "l1", "two_step", "end_to_end")
+# T has learned from volumes of whole data: applied to halves it would tell both the same.
+WITHOUT_HALVES = ("end_to_end",)
+LATER_METHODS = ("tv", "mlem", "poisson_tv", "fusion", "dip_tv")
 LATER_STAGES = (
     "drift",
     "train_kernel",
     "kernel",
-    "train_end_to_end",
-    "end_to_end",
     "bootstrap",
     "sizes",
 )
@@ -437,6 +479,8 @@ class RunConfig(Model):
     train_enhancer: TrainEnhancerParams = TrainEnhancerParams()
     enhance: EnhanceParams = EnhanceParams()
     synthesize: SynthesizeParams = SynthesizeParams()
+    train_end_to_end: TrainEndToEndParams = TrainEndToEndParams()
+    end_to_end: EndToEndParams = EndToEndParams()
     export: ExportParams = ExportParams()
     split: SplitParams = SplitParams()
     resolution: ResolutionParams = ResolutionParams()
@@ -470,6 +514,15 @@ class RunConfig(Model):
         if len(set(methods)) < len(methods):
             raise ValueError("a method is listed twice")
         return methods
+
+    @model_validator(mode="after")
+    def _trained_on_something(self) -> "RunConfig":
+        if "end_to_end" in self.methods and not self.train_end_to_end.specimens:
+            raise ValueError(
+                "method 'end_to_end' needs specimens to learn from: list some of the sheet under "
+                "train_end_to_end.specimens"
+            )
+        return self
 
     def settings(self, stage: str, method: str | None = None) -> dict[str, Any]:
         """Return the parameters of a stage (of one of its methods) as plain data.

@@ -80,3 +80,42 @@ def test_a_failed_method_that_is_no_longer_wanted_is_not_a_failure(tmp_path):
     failed_log(tmp_path / "a/logs/denoise.log", "x")
     failed_log(tmp_path / "a/halves/0a/logs/reconstruct_sirt.log", "x")
     assert failures(run, ["a"]) == []
+
+
+BATCH_NETWORK = {"specimens": ["a"], "held_out": ["b"]}
+
+
+def test_a_stage_that_two_methods_need_fails_both(tmp_path):
+    run = RunConfig(
+        results=str(tmp_path),
+        methods=("two_step", "end_to_end"),
+        train_end_to_end={"specimens": ["a"]},
+    )
+    failed_log(tmp_path / "c/logs/denoise.log", "no weights")
+    failed_log(tmp_path / "c/logs/mbir.log", "no memory")
+    found = [(fault["stage"], fault["method"]) for fault in failures(run, ["a", "c"])]
+    assert found == [("denoise", "two_step"), ("denoise", "end_to_end"), ("mbir", "two_step")]
+
+
+def test_a_specimen_that_the_network_of_the_batch_learns_from_fails_it_for_all(tmp_path):
+    run = RunConfig(
+        results=str(tmp_path), methods=("sirt", "end_to_end"), train_end_to_end=BATCH_NETWORK
+    )
+    failed_log(tmp_path / "b/logs/synthesize.log", "no memory")
+    found = failures(run, ["a", "b"])
+    told = [
+        (fault["specimen"], fault["reason"]) for fault in found if fault["stage"][:5] == "train"
+    ]
+    assert told == [(name, "it learns from b, which failed") for name in "ab"]
+
+
+def test_a_network_of_the_batch_that_failed_is_told_with_its_log(tmp_path):
+    run = RunConfig(
+        results=str(tmp_path), methods=("sirt", "end_to_end"), train_end_to_end=BATCH_NETWORK
+    )
+    failed_log(tmp_path / "logs/train_end_to_end.log", "the loss is not finite")
+    found = failures(run, ["a"])
+    assert [tuple(fault.values())[:4] for fault in found] == [
+        ("a", "train_end_to_end", "end_to_end", "the loss is not finite")
+    ]
+    assert failures(RunConfig(results=str(tmp_path), methods=("sirt",)), ["a"]) == []

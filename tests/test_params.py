@@ -62,6 +62,13 @@ def test_the_other_configurations_are_valid(path):
         ({"reconstruct": {"phases": {"ZnS": {"zn": 1}}}}, "phase 'ZnS': 'zn' is no element symbol"),
         ({"reconstruct": {"phases": {"ZnS": {"Zn": 0}}}}, "phases.ZnS.Zn = 0: .*greater than 0"),
         ({"train_denoiser": {"share_min": 0.95}}, "share_min must not exceed share_max"),
+        ({"methods": ["end_to_end"]}, "list some of the sheet under train_end_to_end.specimens"),
+        (
+            {"train_end_to_end": {"specimens": ["a", "b"], "held_out": ["b"]}},
+            "b cannot be both in specimens and in held_out",
+        ),
+        ({"train_end_to_end": {"specimens": ["a", "a"]}}, "a specimen is listed twice"),
+        ({"train_end_to_end": {"patch_px": 24}}, "patch_px = 24: .*multiple of 16"),
     ],
 )
 def test_a_fault_is_named_with_key_value_bounds_and_file(config, line):

@@ -35,7 +35,7 @@ def specimen_files(folder):
         )
 
 
-def gather(folder, sheet, failed, methods=("sirt", "fbp")):
+def gather(folder, sheet, failed, methods=("sirt", "fbp"), left_out=()):
     """Run the stage on what there is; return the tables as text."""
     out = {name: folder / f"tables/{stem}.csv" for name, stem in KINDS.items()}
     stage.run(
@@ -43,6 +43,7 @@ def gather(folder, sheet, failed, methods=("sirt", "fbp")):
         sheet=sheet,
         methods_wanted=list(methods),
         failed=failed,
+        left_out=list(left_out),
         manifests=sorted(folder.glob("*/tilt_series.csv")),
         crossings=sorted(folder.glob("*/resolution/*_crossings.csv")),
         held_out=sorted(folder.glob("*/resolution/*_held_out.csv")),
@@ -136,3 +137,13 @@ def test_no_text_becomes_a_formula(tmp_path, text, written):
 def test_a_column_of_the_sheet_does_not_hide_the_outcome(tmp_path):
     found = gather(tmp_path, [{**ROW, "status": "mine"}], [])["specimens"]
     assert found[["sheet_status", "status"]].iloc[0].tolist() == ["mine", "finished"]
+
+
+def test_a_method_that_a_specimen_cannot_have_is_told_and_is_no_failure(tmp_path):
+    specimen_files(tmp_path / "a")
+    without = {"specimen": "a", "method": "end_to_end", "reason": "other elements"}
+    found = gather(tmp_path, [ROW], [], ("sirt", "end_to_end"), [without])
+    rows = found["methods"].set_index("method")
+    assert rows["available"].to_dict() == {"sirt": "True", "end_to_end": "False"}
+    assert rows.loc["end_to_end", "reason"] == "other elements"
+    assert found["specimens"]["status"].tolist() == ["finished"]

@@ -13,6 +13,7 @@ with log_to(snakemake.log[0]):
         sheet=snakemake.params.sheet,
         methods_wanted=snakemake.params.methods,
         failed=snakemake.params.failed,
+        left_out=snakemake.params.left_out,
         manifests=[Path(path) for path in snakemake.input.manifests],
         crossings=[Path(path) for path in snakemake.input.crossings],
         held_out=[Path(path) for path in snakemake.input.held_out],

@@ -28,11 +28,12 @@ COMPARED = {
 
 @dataclass(frozen=True)
 class Batch:
-    """What was asked for, and what of it failed."""
+    """What was asked for, what of it failed, and what was left out from the start."""
 
     sheet: list[dict[str, Any]]
     methods: list[str]
     failed: list[dict[str, str]]
+    left_out: list[dict[str, str]]
 
     def faults(self, specimen: str) -> list[dict[str, str]]:
         """Return what failed of a specimen."""
@@ -40,17 +41,24 @@ class Batch:
 
     def reason(self, specimen: str, method: str) -> str:
         """Return why a specimen has nothing by a method; empty if it has."""
+        own = [one for one in self.left_out if one["specimen"] == specimen]
         return joined(
-            f"{fault['stage']}: {fault['reason']}"
-            for fault in self.faults(specimen)
-            if fault["method"] in ("", method)
+            [
+                *(one["reason"] for one in own if one["method"] == method),
+                *(
+                    f"{fault['stage']}: {fault['reason']}"
+                    for fault in self.faults(specimen)
+                    if fault["method"] in ("", method)
+                ),
+            ]
         )
 
     def status(self, specimen: str) -> str:
         """Return ``finished``, ``partly failed`` or ``failed``."""
-        if all(self.reason(specimen, method) for method in self.methods):
-            return "failed"
-        return "partly failed" if self.faults(specimen) else "finished"
+        if not self.faults(specimen):
+            return "finished"
+        is_lost = all(self.reason(specimen, method) for method in self.methods)
+        return "failed" if is_lost else "partly failed"
 
 
 def joined(texts: Iterable[str]) -> str:

@@ -23,7 +23,11 @@ from stemedx.figures.surfaces import Surface, corner_table
 N_TILTS = 5  # of which the measured maps are shown
 BOX_PX = 11  # the smoothing to which the paper compares its network
 SIGNALS = {"counts": "counts", "hits": "hits (counts clipped to 0 or 1)", "intensity": "intensity"}
-NETWORKS = {"denoiser": "Training of Q^D", "enhancer": "Training of Q^S"}
+NETWORKS = {
+    "denoiser": "Training of Q^D",
+    "enhancer": "Training of Q^S",
+    "end_to_end": "Training of T, on the batch",
+}
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,10 @@ def draw_losses(network: str, table: pd.DataFrame) -> list[Drawing]:
     title = NETWORKS.get(network, network)
     caption = "Nothing was held out: the loss is that on the data of the training."
     if "held_out_loss" in table:
-        caption = "A held-out loss that rises while the training loss falls means memorised noise."
+        caption = (
+            "A held-out loss that rises while the training loss falls means that the network "
+            "memorises what it was shown."
+        )
     figure = lines.losses_figure(table, title)
     return [Drawing(f"train_{network}/losses", figure, table, title, caption)]
 

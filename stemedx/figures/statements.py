@@ -77,6 +77,7 @@ def warnings(
             "its thickness is can be told only for simulated specimens, whose truth is known; "
             "for a measured one it is unknown."
         )
+    said += _of_end_to_end(facts)
     said += _of_signal(facts["signal"])
     said.append(
         "Values in count/nm are photons, not composition: elements differ in how readily they "
@@ -87,6 +88,23 @@ def warnings(
     if edge:
         said.append(f"Cut off by the edge of the volume: particle {', '.join(edge)}.")
     return said
+
+
+def _of_end_to_end(facts: dict[str, Any]) -> list[str]:
+    """Return what a network that was trained on a batch means for one specimen."""
+    origin = facts["made_by"].get("end_to_end")
+    if origin is None:
+        return []
+    known = ", ".join(origin["trained_on"])
+    place = "this specimen among them" if facts["specimen"] in origin["trained_on"] else (
+        "this specimen is none of them"
+    )  # fmt: skip
+    said = [
+        f"end_to_end repeats what a network has learned from the two_step volumes of {known} "
+        f"({place}), faults included. Its resolution is not measured: that network has seen "
+        "whole data, so two halves that went through it would agree on more than they measured."
+    ]
+    return said + [f"end_to_end: {doubt}." for doubt in origin["warnings"]]
 
 
 def _of_truth(shells: list[Row]) -> list[str]:

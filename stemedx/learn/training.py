@@ -50,8 +50,9 @@ def fit(
     optimiser: torch.optim.Optimizer,
     n_steps: int,
     held_out_loss: Callable[[], float] | None = None,
+    schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
 ) -> pd.DataFrame:
-    """Train `network` in place; the step size follows a cosine down to zero.
+    """Train `network` in place.
 
     Parameters
     ----------
@@ -65,6 +66,8 @@ def fit(
         Number of updates.
     held_out_loss
         Loss on data that `draw_loss` never shows to `network`.
+    schedule
+        How the step size goes; down to zero along a cosine where none is given.
 
     Returns
     -------
@@ -77,7 +80,7 @@ def fit(
     ValueError
         If the loss stops being a finite number.
     """
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
+    schedule = schedule or torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
     losses: list[float] = []
     rows: list[dict[str, float]] = []
     every = -(-n_steps // N_ROWS)

@@ -26,6 +26,7 @@ def run(  # noqa: PLR0913 - every table that is gathered, and every one that is 
     sheet: list[dict[str, Any]],
     methods_wanted: list[str],
     failed: list[dict[str, str]],
+    left_out: list[dict[str, str]],
     manifests: list[Path],
     crossings: list[Path],
     held_out: list[Path],
@@ -46,8 +47,10 @@ def run(  # noqa: PLR0913 - every table that is gathered, and every one that is 
         Reconstructions that were asked for, in the order of the tables.
     failed
         What failed: specimen, stage, method (empty: all), reason, log.
+    left_out
+        What a specimen cannot have: specimen, method, reason.
     """
-    batch = Batch(sheet, methods_wanted, failed)
+    batch = Batch(sheet, methods_wanted, failed, left_out)
     resolved = resolution_table(crossings)
     shells = shell_table(thickness)
     group_of = {row["specimen"]: row["group"] for row in sheet if row.get("group")}

@@ -9,13 +9,13 @@ FAILED = [
     {"specimen": "b", "stage": "denoise", "method": "two_step", "reason": "killed", "log": "x"},
     {"specimen": "c", "stage": "ingest", "method": "", "reason": "no files", "log": "y"},
 ]
-BATCH = Batch(SHEET, METHODS, FAILED)
+BATCH = Batch(SHEET, METHODS, FAILED, [])
 
 
 def test_a_specimen_is_as_finished_as_its_methods():
     assert [BATCH.status(name) for name in "abc"] == ["finished", "partly failed", "failed"]
     both = [{**FAILED[0], "specimen": "a", "method": method} for method in METHODS]
-    assert Batch(SHEET, METHODS, both).status("a") == "failed"
+    assert Batch(SHEET, METHODS, both, []).status("a") == "failed"
 
 
 def test_the_largest_gain_is_recommended():

@@ -79,3 +79,14 @@ def test_thickness_is_not_believed_blindly():
 def test_signals_that_are_no_counts_are_told(signal, text):
     assert text in said({**FACTS, "signal": signal})
     assert text not in said()
+
+
+@pytest.mark.parametrize(
+    ("specimen", "place"), [("a", "this specimen among them"), ("c", "this specimen is none")]
+)
+def test_a_network_of_the_batch_is_told_with_what_it_has_learned_from(specimen, place):
+    origin = {"trained_on": ["a", "b"], "warnings": ["it has 5 tilts"]}
+    text = said({**FACTS, "specimen": specimen, "made_by": {"end_to_end": origin}})
+    assert f"two_step volumes of a, b ({place}" in text
+    assert "Its resolution is not measured" in text
+    assert "end_to_end: it has 5 tilts." in text

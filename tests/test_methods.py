@@ -1,0 +1,42 @@
+import pytest
+
+from stemedx.methods import check_learned_from, left_out
+from stemedx.params import RunConfig
+from stemedx.sheet import SheetRow
+
+SHEET = {
+    name: SheetRow(specimen=name, raw="x", elements=elements)
+    for name, elements in (("a", "Se_La,S"), ("b", "Se,S"), ("c", "S,Se"), ("rod", "Au"))
+}
+
+
+def config(*specimens, **more):
+    return RunConfig(
+        methods=("sirt", "end_to_end"), train_end_to_end={"specimens": specimens, **more}
+    )
+
+
+def test_a_network_is_left_out_where_the_elements_are_others():
+    found = left_out(config("a"), SHEET)
+    assert [(one["specimen"], one["method"]) for one in found] == [
+        ("c", "end_to_end"),
+        ("rod", "end_to_end"),
+    ]
+    assert found[1]["reason"] == (
+        "T is trained on Se, S in this order (train_end_to_end.specimens), this specimen has Au"
+    )
+
+
+def test_nothing_is_left_out_where_nobody_asked_for_it():
+    assert left_out(RunConfig(train_end_to_end={"specimens": ["a"]}), SHEET) == []
+
+
+@pytest.mark.parametrize("named", [("a", "lost"), ("lost",)])
+def test_a_specimen_that_is_not_in_the_sheet_cannot_be_learned_from(named):
+    with pytest.raises(ValueError, match="no specimen 'lost' in samples.tsv; it has a, b, c, rod"):
+        check_learned_from(config(*named), SHEET)
+
+
+def test_nor_can_it_be_held_out():
+    with pytest.raises(ValueError, match="no specimen 'lost'"):
+        check_learned_from(config("a", held_out=["lost"]), SHEET)
