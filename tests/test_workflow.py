@@ -137,3 +137,32 @@ def test_a_killed_run_goes_on_where_it_stopped(copy_of_project, small_config, wr
     assert done.returncode == 0, done.stderr
     assert maps.stat().st_mtime_ns >= written
     assert not list(copy_of_project.results.rglob("*.partial"))
+
+
+def test_a_network_of_the_batch_serves_a_new_specimen_untrained(
+    copy_of_project, write_sheet, small_config
+):
+    learned_from = ("dot\tsimulated/dot\tSe,S,Zn\t", "other\tsimulated/dot\tSe,S,Zn\t")
+    network = {"specimens": ["dot"], "held_out": ["other"], "patch_px": 16, "base_channels": 4}
+    settings = {
+        "methods": ["two_step", "end_to_end"],
+        "train_end_to_end": {**network, "n_epochs": 3},
+        "resolution": {"splits": 0},
+    }
+    write_sheet(*learned_from)
+    small_config(**settings)
+    made = "results/other/volumes/end_to_end.ome.zarr"
+    done = copy_of_project.snakemake(made)
+    assert done.returncode == 0, done.stderr
+    volumes, _ = store.read_volumes(copy_of_project.folder / made)
+    assert volumes.max() > 0
+
+    write_sheet(*learned_from, "new\tsimulated/dot\tSe,S,Zn\t", "swapped\tsimulated/dot\tS,Se,Zn\t")
+    small_config(**{**settings, "resolution": {"splits": 1}})
+    jobs = copy_of_project.planned()
+    assert {"end_to_end", "synthesize"} <= set(jobs)
+    assert "train_end_to_end" not in jobs
+    assert [job for job in jobs if "resolution" in job] == ["resolution two_step"]
+    planned = copy_of_project.snakemake("-n", "--quiet", "rules", "--summary").stdout
+    assert "new/volumes/end_to_end.ome.zarr" in planned
+    assert "swapped/volumes/end_to_end.ome.zarr" not in planned

@@ -145,10 +145,7 @@ def draw_losses(network: str, table: pd.DataFrame) -> list[Drawing]:
     title = NETWORKS.get(network, network)
     caption = "Nothing was held out: the loss is that on the data of the training."
     if "held_out_loss" in table:
-        caption = (
-            "A held-out loss that rises while the training loss falls means that the network "
-            "memorises what it was shown."
-        )
+        caption = "A held-out loss that rises while the training loss falls means memorised noise."
     figure = lines.losses_figure(table, title)
     return [Drawing(f"train_{network}/losses", figure, table, title, caption)]
 
