@@ -58,7 +58,12 @@ def two_step(measured, folder, run):
     write_inputs(measured, path["maps"], path["alignment"])
     d, e = folder / "d.safetensors", folder / "e.safetensors"
     train_denoiser.run(
-        run.train_denoiser, device="cpu", element_maps=path["maps"], weights=d, losses=folder / "d"
+        run.train_denoiser,
+        device="cpu",
+        checkpoint=folder / "checkpoint",
+        element_maps=path["maps"],
+        weights=d,
+        losses=folder / "d",
     )
     denoise.run(
         run.denoise, device="cpu", element_maps=path["maps"], weights=d, denoised=path["denoised"]
@@ -68,6 +73,7 @@ def two_step(measured, folder, run):
     train_enhancer.run(
         run.train_enhancer,
         device="cpu",
+        checkpoint=folder / "checkpoint",
         denoised=path["denoised"],
         volume=volume,
         alignment=path["alignment"],

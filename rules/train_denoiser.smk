@@ -19,5 +19,6 @@ rule train_denoiser:
     params:
         settings=settings("train_denoiser"),
         code=code("train_denoiser"),
+        checkpoint=f"{run.results}/{{dataset}}/checkpoints/denoiser.safetensors",
     script:
         "../workflow_scripts/train_denoiser.py"

@@ -21,5 +21,6 @@ rule train_enhancer:
     params:
         settings=settings("train_enhancer"),
         code=code("train_enhancer"),
+        checkpoint=f"{run.results}/{{dataset}}/checkpoints/enhancer.safetensors",
     script:
         "../workflow_scripts/train_enhancer.py"

@@ -64,11 +64,23 @@ def failure(path: Path) -> str | None:
     return reason if found else "it was stopped before it ended (killed, or out of memory)"
 
 
-def progress(items: Iterable[Item], what: str, total: int) -> Iterator[Item]:
-    """Yield `items`; tell every 30 s, in log and terminal, how many are done."""
+def progress(items: Iterable[Item], what: str, total: int, *, done: int = 0) -> Iterator[Item]:
+    """Yield `items`; tell every 30 s, in log and terminal, how many are done.
+
+    Parameters
+    ----------
+    items
+        What is still to be done.
+    what
+        Their name, for the message.
+    total
+        Their number, those done before included.
+    done
+        How many were done before.
+    """
     told = time.monotonic()
-    for done, item in enumerate(items, start=1):
+    for n, item in enumerate(items, start=done + 1):
         yield item
         if time.monotonic() - told > SECONDS_BETWEEN_LINES:
             told = time.monotonic()
-            log.info("%s: %d of %d", what, done, total)
+            log.info("%s: %d of %d", what, n, total)

@@ -54,6 +54,13 @@ def test_progress_is_told_in_terminal_and_log(tmp_path, capsys, monkeypatch):
     assert "training: 1 of 2" in (tmp_path / "a.log").read_text()
 
 
+def test_progress_counts_what_was_done_before(tmp_path, monkeypatch):
+    monkeypatch.setattr(logs, "SECONDS_BETWEEN_LINES", 0.0)
+    with logs.log_to(str(tmp_path / "a.log")):
+        assert list(logs.progress("ab", "training", 7, done=5)) == ["a", "b"]
+    assert "training: 6 of 7" in (tmp_path / "a.log").read_text()
+
+
 def failed_log(path, reason):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(f"2026-01-01 00:00:00,000 ERROR failed: {reason}\n")

@@ -1,13 +1,18 @@
 import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-import safetensors
+import safetensors.numpy
 
 from stemedx import store, tables
 from stemedx.params import TrainDenoiserParams
 from stemedx.stages import train_denoiser
 
+ROOT = Path(__file__).parents[1]
 PARAMS = TrainDenoiserParams(n_epochs=4, batch=2, base_channels=4, n_levels=2, crop_px=16)
 ATTRS = {
     "elements": ["Se", "S"],
@@ -26,6 +31,7 @@ def files(tmp_path, rng):
     folder = tmp_path / "networks"
     return {
         "element_maps": element_maps,
+        "checkpoint": tmp_path / "checkpoints/one.safetensors",
         "weights": folder / "denoiser.safetensors",
         "losses": folder / "denoiser.csv",
     }
@@ -84,6 +90,55 @@ def test_intensities_are_trained_on_as_photons(files, rng):
     # the draws differ, since rounding uses the generator too; units of 8 would double the loss
     first = float(of_counts.splitlines()[1].split(",")[1])
     assert table["loss"].iloc[0] == pytest.approx(first, abs=0.3)
+
+
+KILLED = """
+import logging, os, signal, sys
+from pathlib import Path
+
+from stemedx.learn import checkpoints, training
+from stemedx.params import TrainDenoiserParams
+from stemedx.stages import train_denoiser
+
+updates_left, settings, *paths = sys.argv[1:]
+logging.basicConfig(level=logging.INFO)
+checkpoints.SECONDS_BETWEEN = 0.0
+update, left = training._update, [None] * int(updates_left)
+
+
+def killing(*given):
+    if not left:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left.pop()
+    return update(*given)
+
+
+training._update = killing
+names = ("element_maps", "checkpoint", "weights", "losses")
+params = TrainDenoiserParams.model_validate_json(settings)
+train_denoiser.run(params, device="cpu", **dict(zip(names, map(Path, paths))))
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_training_goes_on_to_the_same_bits(files, tmp_path, rng):
+    params = PARAMS.model_copy(update={"n_epochs": 20.0})  # 30 updates
+    names = ("element_maps", "checkpoint", "weights", "losses")
+    killed_after = int(rng.integers(1, 30))
+    ended = []
+    for n_updates in (killed_after, 30 - killed_after):
+        command = [sys.executable, "-c", KILLED, str(n_updates), params.model_dump_json()]
+        command += [str(files[name]) for name in names]
+        ended.append(subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT))
+        assert files["checkpoint"].exists() == (len(ended) == 1)
+    assert [run.returncode for run in ended] == [-signal.SIGKILL, 0], ended[1].stderr
+    assert f"going on after update {killed_after}" in ended[1].stderr
+    resumed = files["weights"], files["losses"].read_text()
+    files["weights"] = tmp_path / "whole.safetensors"
+    train_denoiser.run(params, device="cpu", **files)
+    whole, again = (safetensors.numpy.load_file(path) for path in (files["weights"], resumed[0]))
+    assert files["losses"].read_text() == resumed[1]
+    assert all(np.array_equal(whole[name], again[name]) for name in whole)
 
 
 def test_volumes_are_refused(files, rng):

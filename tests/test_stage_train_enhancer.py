@@ -29,6 +29,7 @@ def files(tmp_path, truth):
     maps = np.roll(project(truth, np.array(TILT_DEG)), 2, axis=-1)
     shared = {"tilt_deg": TILT_DEG, "pixel_nm": PIXEL_NM}
     files = {name: tmp_path / f"{name}.zarr" for name in ("denoised", "volume", "alignment")} | {
+        "checkpoint": tmp_path / "checkpoints/one.safetensors",
         "weights": tmp_path / "enhancer.safetensors",
         "losses": tmp_path / "enhancer.csv",
     }

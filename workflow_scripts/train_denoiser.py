@@ -11,6 +11,7 @@ with log_to(snakemake.log[0]):
     train_denoiser.run(
         TrainDenoiserParams.model_validate(snakemake.params.settings),
         device=snakemake.resources.device,
+        checkpoint=Path(snakemake.params.checkpoint),
         element_maps=Path(snakemake.input.element_maps),
         weights=Path(snakemake.output.weights),
         losses=Path(snakemake.output.losses),

@@ -11,6 +11,7 @@ with log_to(snakemake.log[0]):
     train_enhancer.run(
         TrainEnhancerParams.model_validate(snakemake.params.settings),
         device=snakemake.resources.device,
+        checkpoint=Path(snakemake.params.checkpoint),
         denoised=Path(snakemake.input.denoised),
         volume=Path(snakemake.input.volume),
         alignment=Path(snakemake.input.alignment),

@@ -10,10 +10,11 @@ from scipy.ndimage import gaussian_filter
 from torch import nn
 
 from stemedx.arrays import MeasuredMaps, PatchArray, Profile, Rates
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.patches import MIRRORS, draw_windows, to_patches
 from stemedx.learn.samples import Copy, Sample, Split
 from stemedx.learn.tiles import over_tiles
-from stemedx.learn.training import fit, n_updates, seeded
+from stemedx.learn.training import Watch, fit, n_updates, seeded
 from stemedx.learn.weights import read_architecture, read_weights
 from stemedx.networks.denoiser import SMOOTH_PX, Denoiser
 from stemedx.params import TrainDenoiserParams
@@ -87,6 +88,7 @@ def train(
     *,
     split: Split,
     rng: np.random.Generator,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Teach `network` in place to predict a part of the photons from the others.
 
@@ -106,6 +108,8 @@ def train(
         independent.
     rng
         Source of patches and parts.
+    checkpoint
+        See `stemedx.learn.training.fit`.
 
     Returns
     -------
@@ -131,7 +135,9 @@ def train(
         return _loss(rates, held_out).item()
 
     optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
-    return fit(network, draw_loss, optimiser, n_updates(params, maps.shape), held_out_loss)
+    n_steps = n_updates(params, maps.shape)
+    watch = Watch(held_out_loss, params.patience)
+    return fit(network, draw_loss, optimiser, n_steps, watch=watch, checkpoint=checkpoint)
 
 
 def predict_rates(network: nn.Module, copies: Iterable[Copy], *, tile_px: int) -> Rates:

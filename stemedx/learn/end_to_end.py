@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from stemedx.arrays import Volumes
 from stemedx.learn.boxes import Box, draw_box, middle_box, over_boxes, to_volume_patch
-from stemedx.learn.training import fit, seeded
+from stemedx.learn.training import N_ROWS, Watch, fit, seeded
 from stemedx.learn.weights import read_architecture, read_weights
 from stemedx.networks.volume_unet import VolumeUNet
 from stemedx.params import TrainEndToEndParams
@@ -109,7 +109,7 @@ def train(
         draw_loss,
         optimiser,
         params.n_epochs * len(pairs),
-        held_out_loss if held_out else None,
+        watch=Watch(held_out_loss, patience=N_ROWS) if held_out else None,
         schedule=schedule,
     )
 

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from stemedx.arrays import Rates, Series
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.patches import MIRRORS, draw_windows, to_patches
 from stemedx.learn.tiles import over_tiles
 from stemedx.learn.training import fit, n_updates, seeded
@@ -85,7 +86,9 @@ def train(
     denoised: Rates,
     coverage: Series,
     params: TrainEnhancerParams,
+    *,
     rng: np.random.Generator,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Teach `network` in place to make reprojections look like denoised maps.
 
@@ -103,6 +106,8 @@ def train(
         Steps, patches, decay of the weights.
     rng
         Source of the patches.
+    checkpoint
+        See `stemedx.learn.training.fit`.
 
     Returns
     -------
@@ -126,7 +131,8 @@ def train(
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=params.learning_rate, weight_decay=params.weight_decay
     )
-    return fit(network, draw_loss, optimiser, n_updates(params, projected.shape))
+    n_steps = n_updates(params, projected.shape)
+    return fit(network, draw_loss, optimiser, n_steps, checkpoint=checkpoint)
 
 
 def enhance_maps(network: nn.Module, projected: Rates, tile_px: int) -> Rates:

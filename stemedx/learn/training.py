@@ -4,11 +4,13 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import pandas as pd
 import torch
 from torch import nn
 
+from stemedx.learn.checkpoints import Checkpoint, Training
 from stemedx.logs import progress
 from stemedx.params import TrainParams
 from stemedx.tensors import Scalar
@@ -44,15 +46,35 @@ def n_updates(params: TrainParams, shape: tuple[int, ...]) -> int:
     return math.ceil(params.n_epochs * n_tilts * n_y * n_x / (params.batch * patch))
 
 
+class Watch(NamedTuple):
+    """Data set apart, and how long a training goes on without predicting them better.
+
+    Attributes
+    ----------
+    loss
+        Loss on data that the network never learns from.
+    patience
+        So many rows of the table of losses.
+    """
+
+    loss: Callable[[], float]
+    patience: int
+
+
 def fit(
     network: nn.Module,
     draw_loss: Callable[[], Scalar],
     optimiser: torch.optim.Optimizer,
     n_steps: int,
-    held_out_loss: Callable[[], float] | None = None,
+    *,
+    watch: Watch | None = None,
     schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Train `network` in place.
+
+    Where data are set apart, the network ends with the weights that predicted them
+    best, and training ends early when it has not come closer for long.
 
     Parameters
     ----------
@@ -64,16 +86,19 @@ def fit(
         Of the weights of `network`, with the largest step size.
     n_steps
         Number of updates.
-    held_out_loss
-        Loss on data that `draw_loss` never shows to `network`.
+    watch
+        Data set apart.
     schedule
         How the step size goes; down to zero along a cosine where none is given.
+    checkpoint
+        Where the training is kept, and goes on from if it was killed: on a CPU to
+        the same weights, bit for bit.
 
     Returns
     -------
     losses
         Columns ``step``, ``loss`` (mean over the updates since the row before) and,
-        where it can be told, ``held_out_loss``.
+        where data are set apart, ``held_out_loss``.
 
     Raises
     ------
@@ -81,29 +106,56 @@ def fit(
         If the loss stops being a finite number.
     """
     schedule = schedule or torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, n_steps)
-    losses: list[float] = []
-    rows: list[dict[str, float]] = []
+    training = Training(network, optimiser, schedule)
+    if checkpoint is not None:
+        checkpoint.restore(training)
     every = -(-n_steps // N_ROWS)
     network.train()
-    for step in progress(range(1, n_steps + 1), "updates", n_steps):
-        losses.append(_update(draw_loss, optimiser))
-        schedule.step()
+    steps = range(training.step + 1, n_steps + 1)
+    for step in progress(steps, "updates", n_steps, done=training.step):
+        training.losses.append(_update(draw_loss, training))
+        training.step = step
         if step % every == 0 or step == n_steps:
-            rows.append({"step": step, "loss": _mean(losses, step)})
-            if held_out_loss is not None:
-                rows[-1]["held_out_loss"] = held_out_loss()
-            losses.clear()
+            _add_row(training, watch)
+        if watch is not None and _rows_since_best(training) >= watch.patience:
+            break
+        if checkpoint is not None:
+            checkpoint.keep(training)
+    if training.best:
+        network.load_state_dict(training.best)
     network.eval()
-    log.info("trained with %d updates: %s", n_steps, rows[-1])
-    return pd.DataFrame(rows)
+    log.info("trained with %d updates: %s", training.step, training.rows[-1])
+    return pd.DataFrame(training.rows)
 
 
-def _update(draw_loss: Callable[[], Scalar], optimiser: torch.optim.Optimizer) -> float:
-    loss = draw_loss()
-    optimiser.zero_grad()
+def _update(draw_loss: Callable[[], Scalar], training: Training) -> float:
+    device = next(training.network.parameters()).device.type
+    # Half of the memory and time of a GPU; sums and logarithms stay in float32.
+    with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        loss = draw_loss()
+    training.optimiser.zero_grad()
     loss.backward()
-    optimiser.step()
+    training.optimiser.step()
+    training.schedule.step()
     return loss.item()
+
+
+def _add_row(training: Training, watch: Watch | None) -> None:
+    row = {"step": training.step, "loss": _mean(training.losses, training.step)}
+    training.losses.clear()
+    training.rows.append(row)
+    if watch is None:
+        return
+    row["held_out_loss"] = watch.loss()
+    if _rows_since_best(training) == 0:
+        weights = training.network.state_dict()
+        training.best = {name: value.detach().clone() for name, value in weights.items()}
+
+
+def _rows_since_best(training: Training) -> int:
+    """Return how many rows ago the held-out loss was least."""
+    losses = [row["held_out_loss"] for row in training.rows]
+    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
 
 def _mean(losses: list[float], step: int) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 from stemedx import store, tables
 from stemedx.counts import in_photons, unclip
 from stemedx.learn.blind_spots import BLIND_SPOTS
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.denoising import make_denoiser, train
 from stemedx.learn.device import to_device
 from stemedx.learn.thinning import THINNING
@@ -19,8 +20,14 @@ log = logging.getLogger(__name__)
 ARCHITECTURE = {"base_channels", "n_levels", "crop_px"}
 
 
-def run(
-    params: TrainDenoiserParams, *, device: str, element_maps: Path, weights: Path, losses: Path
+def run(  # noqa: PLR0913 - one keyword per file of the rule
+    params: TrainDenoiserParams,
+    *,
+    device: str,
+    checkpoint: Path,
+    element_maps: Path,
+    weights: Path,
+    losses: Path,
 ) -> None:
     """Read the store `element_maps`, train Q^D on it, write `weights` and `losses`.
 
@@ -33,6 +40,8 @@ def run(
         Of the stage.
     device
         ``auto``, ``cpu`` or ``cuda``.
+    checkpoint
+        File that the training is kept in; it goes on from there if it was killed.
     element_maps
         Store to read.
     weights, losses
@@ -54,12 +63,14 @@ def run(
     log.info("%s: %.0f photons of %s", element_maps, photons.sum(), attrs["elements"])
     network = make_denoiser(photons, params, chosen)
     split = BLIND_SPOTS if attrs["signal"] == "intensity" else THINNING
-    table = train(network, photons, params, split=split, rng=rng)
+    origin = made_by("train_denoiser", params, {"element_maps": element_maps}, device=chosen.type)
+    kept = Checkpoint(checkpoint, origin, rng)
+    table = train(network, photons, params, split=split, rng=rng, checkpoint=kept)
     architecture = {
         "network": "denoiser",
         "elements": attrs["elements"],
         **params.model_dump(include=ARCHITECTURE),
     }
-    origin = made_by("train_denoiser", params, {"element_maps": element_maps}, device=chosen.type)
     write_weights(weights, network, architecture, origin)
     tables.write(losses, table)
+    kept.remove()

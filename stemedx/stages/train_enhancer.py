@@ -7,6 +7,7 @@ import numpy as np
 
 from stemedx import store, tables
 from stemedx.alignment import read_geometry
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.device import to_device
 from stemedx.learn.enhancing import make_enhancer, train
 from stemedx.learn.weights import write_weights
@@ -23,6 +24,7 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     params: TrainEnhancerParams,
     *,
     device: str,
+    checkpoint: Path,
     denoised: Path,
     volume: Path,
     alignment: Path,
@@ -39,6 +41,8 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         Of the stage.
     device
         ``auto``, ``cpu`` or ``cuda``.
+    checkpoint
+        File that the training is kept in; it goes on from there if it was killed.
     denoised, volume, alignment
         Stores to read.
     weights, losses
@@ -66,13 +70,15 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     projected = project(volumes * np.float32(attrs["pixel_nm"]), geometry.tilt_deg)
     network = make_enhancer(len(maps), params, chosen)
     rng = np.random.default_rng(params.seed)
-    table = train(network, projected, aligned, coverage, params, rng)
+    inputs = {"denoised": denoised, "volume": volume, "alignment": alignment}
+    origin = made_by("train_enhancer", params, inputs, device=chosen.type)
+    kept = Checkpoint(checkpoint, origin, rng)
+    table = train(network, projected, aligned, coverage, params, rng=rng, checkpoint=kept)
     architecture = {
         "network": "enhancer",
         "elements": attrs["elements"],
         **params.model_dump(include=ARCHITECTURE),
     }
-    inputs = {"denoised": denoised, "volume": volume, "alignment": alignment}
-    origin = made_by("train_enhancer", params, inputs, device=chosen.type)
     write_weights(weights, network, architecture, origin)
     tables.write(losses, table)
+    kept.remove()

@@ -82,7 +82,7 @@ def test_training_recovers_a_known_factor(projected, coverage, rng):
     network = Factor()
     params = TrainEnhancerParams(n_epochs=100, batch=3, learning_rate=0.05, weight_decay=0)
     denoised = np.float32(1.3) * projected
-    table = train(network, projected, denoised, coverage, params, rng)
+    table = train(network, projected, denoised, coverage, params, rng=rng)
     assert network.factor.item() == pytest.approx(1.3, rel=1e-3)  # Adam has settled to that
     assert list(table) == ["step", "loss"]
 
@@ -92,7 +92,7 @@ def test_trainings_with_one_seed_agree_bit_for_bit(projected, coverage):
     for _ in range(2):
         network = make_enhancer(2, SMALL, CPU)
         rng = np.random.default_rng(7)
-        tables.append(train(network, projected, projected**2, coverage, SMALL, rng))
+        tables.append(train(network, projected, projected**2, coverage, SMALL, rng=rng))
         weights.append(network.state_dict())
     assert tables[0].equals(tables[1])
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -116,7 +116,7 @@ def test_training_brings_blurred_views_closer_to_the_sharp_ones(rng):
     blurred = sum(np.roll(sharp, n, -1) for n in range(-3, 4)) / np.float32(7)
     params = SMALL.model_copy(update={"n_epochs": 60, "crop_px": 32, "learning_rate": 4e-3})
     network = make_enhancer(1, params, CPU)
-    train(network, blurred[None], sharp[None], np.ones_like(sharp), params, rng)
+    train(network, blurred[None], sharp[None], np.ones_like(sharp), params, rng=rng)
     enhanced = enhance_maps(network, blurred[None], tile_px=32)
     before, after = (np.mean((maps - sharp) ** 2) for maps in (blurred, enhanced[0]))
     assert after < before / 2

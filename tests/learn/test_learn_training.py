@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from stemedx.learn.training import fit, n_updates, seeded
+from stemedx.learn.training import Watch, fit, n_updates, seeded
 from stemedx.params import TrainParams
 
 
@@ -43,7 +43,7 @@ def test_the_table_tells_mean_losses_up_to_the_last_update():
 
 def test_a_held_out_loss_has_its_column():
     values = iter(np.linspace(3, 1, 7))
-    _, table = fit_line(n_steps=7, held_out_loss=lambda: next(values))
+    _, table = fit_line(n_steps=7, watch=Watch(lambda: next(values), patience=7))
     assert table["step"].tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert table["held_out_loss"].tolist() == np.linspace(3, 1, 7).tolist()
 
@@ -63,3 +63,19 @@ def test_an_epoch_sees_each_pixel_once_on_average(crop_px, expected):
     params = TrainParams(n_epochs=4, batch=2, crop_px=crop_px)
     # 4 x 13 maps of 20 x 24 pixels, two patches at a time: of 16 x 16, or whole
     assert n_updates(params, (3, 13, 20, 24)) == expected
+
+
+def test_the_weights_that_predict_best_are_kept_and_training_ends_early():
+    network = make_line()
+    seen = []
+
+    def draw_loss():
+        seen.append(network.weight.item())
+        return (network(torch.ones(1, 1)) - 3).square().mean()
+
+    losses = iter([5.0, 4.0, 4.5, 4.1, 4.2, 1.0])
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
+    table = fit(network, draw_loss, optimiser, 25, watch=Watch(lambda: next(losses), patience=3))
+    assert table["held_out_loss"].tolist() == [5.0, 4.0, 4.5, 4.1, 4.2]
+    # the third draw sees what two updates made
+    assert network.weight.item() == seen[2] != seen[3]
