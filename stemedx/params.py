@@ -184,9 +184,6 @@ class TrainDenoiserParams(TrainParams):
     held_out: float = Field(0.05, gt=0, le=0.5)
     """Share of the photons that training never sees, for the held-out loss."""
 
-    patience: int = Field(8, ge=1)
-    """Training ends when the held-out loss has not fallen in this many of 25 equal parts of its length."""
-
     @model_validator(mode="after")
     def _ordered(self) -> "TrainDenoiserParams":
         if self.share_min > self.share_max:

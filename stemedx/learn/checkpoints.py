@@ -32,8 +32,10 @@ class Training:
         Of the updates since the last row.
     rows
         Of the table of losses.
-    best
-        Weights when the held-out loss was least; empty if none is known.
+    best, best_losses
+        Weights when the held-out losses were least, and these; empty if none are known.
+    is_past_best
+        Whether they are now significantly above that.
     """
 
     network: nn.Module
@@ -43,6 +45,8 @@ class Training:
     losses: list[float] = field(default_factory=list)
     rows: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
+    best_losses: list[float] = field(default_factory=list)
+    is_past_best: bool = False
 
 
 @dataclass
@@ -102,6 +106,7 @@ class Checkpoint:
             "step": training.step,
             "losses": training.losses,
             "rows": training.rows,
+            "best_losses": training.best_losses,
             "groups": training.optimiser.state_dict()["param_groups"],
             "schedule": training.schedule.state_dict(),
         }
@@ -138,5 +143,5 @@ def _restore(training: Training, told: dict[str, Any], tensors: dict[str, Tensor
     training.optimiser.load_state_dict({"state": state, "param_groups": told["groups"]})
     training.schedule.load_state_dict(told["schedule"])
     torch.set_rng_state(parts["torch"]["rng"])
-    training.best = parts["best"]
+    training.best, training.best_losses = parts["best"], told["best_losses"]
     training.step, training.losses, training.rows = told["step"], told["losses"], told["rows"]

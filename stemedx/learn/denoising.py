@@ -14,7 +14,7 @@ from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.patches import MIRRORS, draw_windows, to_patches
 from stemedx.learn.samples import Copy, Sample, Split
 from stemedx.learn.tiles import over_tiles
-from stemedx.learn.training import Watch, fit, n_updates, seeded
+from stemedx.learn.training import fit, n_updates, seeded
 from stemedx.learn.weights import read_architecture, read_weights
 from stemedx.networks.denoiser import SMOOTH_PX, Denoiser
 from stemedx.params import TrainDenoiserParams
@@ -130,14 +130,20 @@ def train(
         return _loss(rates, sample)
 
     @torch.no_grad()
-    def held_out_loss() -> float:
+    def held_out_losses() -> list[float]:
         rates = _predict(network, held_out.seen, held_out.shares, params.crop_px)
-        return _loss(rates, held_out).item()
+        parts = (rates.split(1), *(np.split(part, len(rates)) for part in held_out))
+        return [_loss(one, Sample(*of_it)).item() for one, *of_it in zip(*parts, strict=True)]
 
     optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
-    n_steps = n_updates(params, maps.shape)
-    watch = Watch(held_out_loss, params.patience)
-    return fit(network, draw_loss, optimiser, n_steps, watch=watch, checkpoint=checkpoint)
+    return fit(
+        network,
+        draw_loss,
+        optimiser,
+        n_updates(params, maps.shape),
+        held_out_losses=held_out_losses,
+        checkpoint=checkpoint,
+    )
 
 
 def predict_rates(network: nn.Module, copies: Iterable[Copy], *, tile_px: int) -> Rates:

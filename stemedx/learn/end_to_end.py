@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from stemedx.arrays import Volumes
 from stemedx.learn.boxes import Box, draw_box, middle_box, over_boxes, to_volume_patch
-from stemedx.learn.training import N_ROWS, Watch, fit, seeded
+from stemedx.learn.training import fit, seeded
 from stemedx.learn.weights import read_architecture, read_weights
 from stemedx.networks.volume_unet import VolumeUNet
 from stemedx.params import TrainEndToEndParams
@@ -96,10 +96,9 @@ def train(
         return loss_on(pair, draw_box(pair.seen.shape, params.patch_px, rng))
 
     @torch.no_grad()
-    def held_out_loss() -> float:
+    def held_out_losses() -> list[float]:
         boxes = [middle_box(pair.seen.shape, params.patch_px) for pair in held_out]
-        losses = [loss_on(pair, box).item() for pair, box in zip(held_out, boxes, strict=True)]
-        return sum(losses) / len(losses)
+        return [loss_on(pair, box).item() for pair, box in zip(held_out, boxes, strict=True)]
 
     optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
     first = params.n_first_epochs * len(pairs)
@@ -109,7 +108,7 @@ def train(
         draw_loss,
         optimiser,
         params.n_epochs * len(pairs),
-        watch=Watch(held_out_loss, patience=N_ROWS) if held_out else None,
+        held_out_losses=held_out_losses if held_out else None,
         schedule=schedule,
     )
 

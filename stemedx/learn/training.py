@@ -4,8 +4,8 @@ import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import nn
@@ -17,6 +17,7 @@ from stemedx.tensors import Scalar
 
 log = logging.getLogger(__name__)
 N_ROWS = 25  # of the table of losses
+SIGNIFICANT = 4.0  # standard errors
 
 
 @contextmanager
@@ -46,35 +47,20 @@ def n_updates(params: TrainParams, shape: tuple[int, ...]) -> int:
     return math.ceil(params.n_epochs * n_tilts * n_y * n_x / (params.batch * patch))
 
 
-class Watch(NamedTuple):
-    """Data set apart, and how long a training goes on without predicting them better.
-
-    Attributes
-    ----------
-    loss
-        Loss on data that the network never learns from.
-    patience
-        So many rows of the table of losses.
-    """
-
-    loss: Callable[[], float]
-    patience: int
-
-
 def fit(
     network: nn.Module,
     draw_loss: Callable[[], Scalar],
     optimiser: torch.optim.Optimizer,
     n_steps: int,
     *,
-    watch: Watch | None = None,
+    held_out_losses: Callable[[], list[float]] | None = None,
     schedule: torch.optim.lr_scheduler.LRScheduler | None = None,
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Train `network` in place.
 
-    Where data are set apart, the network ends with the weights that predicted them
-    best, and training ends early when it has not come closer for long.
+    Where data are set apart, training ends early when they are predicted worse than
+    before by `SIGNIFICANT` standard errors, and the network is as it was at best.
 
     Parameters
     ----------
@@ -86,8 +72,8 @@ def fit(
         Of the weights of `network`, with the largest step size.
     n_steps
         Number of updates.
-    watch
-        Data set apart.
+    held_out_losses
+        Losses on parts of data that `draw_loss` never shows to `network`.
     schedule
         How the step size goes; down to zero along a cosine where none is given.
     checkpoint
@@ -116,13 +102,12 @@ def fit(
         training.losses.append(_update(draw_loss, training))
         training.step = step
         if step % every == 0 or step == n_steps:
-            _add_row(training, watch)
-        if watch is not None and _rows_since_best(training) >= watch.patience:
+            _add_row(training, held_out_losses)
+        if training.is_past_best:
+            network.load_state_dict(training.best)
             break
         if checkpoint is not None:
             checkpoint.keep(training)
-    if training.best:
-        network.load_state_dict(training.best)
     network.eval()
     log.info("trained with %d updates: %s", training.step, training.rows[-1])
     return pd.DataFrame(training.rows)
@@ -140,22 +125,23 @@ def _update(draw_loss: Callable[[], Scalar], training: Training) -> float:
     return loss.item()
 
 
-def _add_row(training: Training, watch: Watch | None) -> None:
+def _add_row(training: Training, held_out_losses: Callable[[], list[float]] | None) -> None:
     row = {"step": training.step, "loss": _mean(training.losses, training.step)}
     training.losses.clear()
     training.rows.append(row)
-    if watch is None:
+    if held_out_losses is None:
         return
-    row["held_out_loss"] = watch.loss()
-    if _rows_since_best(training) == 0:
+    losses = held_out_losses()
+    row["held_out_loss"] = sum(losses) / len(losses)
+    best = training.best_losses
+    if not best or sum(losses) < sum(best):
         weights = training.network.state_dict()
         training.best = {name: value.detach().clone() for name, value in weights.items()}
-
-
-def _rows_since_best(training: Training) -> int:
-    """Return how many rows ago the held-out loss was least."""
-    losses = [row["held_out_loss"] for row in training.rows]
-    return len(losses) - 1 - losses.index(min(losses)) if losses else 0
+        training.best_losses = losses
+    elif len(losses) > 1:
+        rise = np.subtract(losses, best)
+        standard_error = rise.std(ddof=1) / math.sqrt(len(rise))
+        training.is_past_best = bool(rise.mean() > SIGNIFICANT * standard_error)
 
 
 def _mean(losses: list[float], step: int) -> float:

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from stemedx.learn.training import Watch, fit, n_updates, seeded
+from stemedx.learn.training import fit, n_updates, seeded
 from stemedx.params import TrainParams
 
 
@@ -43,7 +43,7 @@ def test_the_table_tells_mean_losses_up_to_the_last_update():
 
 def test_a_held_out_loss_has_its_column():
     values = iter(np.linspace(3, 1, 7))
-    _, table = fit_line(n_steps=7, watch=Watch(lambda: next(values), patience=7))
+    _, table = fit_line(n_steps=7, held_out_losses=lambda: [next(values)])
     assert table["step"].tolist() == [1, 2, 3, 4, 5, 6, 7]
     assert table["held_out_loss"].tolist() == np.linspace(3, 1, 7).tolist()
 
@@ -65,7 +65,8 @@ def test_an_epoch_sees_each_pixel_once_on_average(crop_px, expected):
     assert n_updates(params, (3, 13, 20, 24)) == expected
 
 
-def test_the_weights_that_predict_best_are_kept_and_training_ends_early():
+def fit_watched(held_out):
+    """Train for as many updates as there are rows; return the first weights of each update."""
     network = make_line()
     seen = []
 
@@ -73,9 +74,22 @@ def test_the_weights_that_predict_best_are_kept_and_training_ends_early():
         seen.append(network.weight.item())
         return (network(torch.ones(1, 1)) - 3).square().mean()
 
-    losses = iter([5.0, 4.0, 4.5, 4.1, 4.2, 1.0])
+    losses = iter(held_out)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.01)
-    table = fit(network, draw_loss, optimiser, 25, watch=Watch(lambda: next(losses), patience=3))
-    assert table["held_out_loss"].tolist() == [5.0, 4.0, 4.5, 4.1, 4.2]
-    # the third draw sees what two updates made
-    assert network.weight.item() == seen[2] != seen[3]
+    table = fit(network, draw_loss, optimiser, len(held_out), held_out_losses=lambda: next(losses))
+    return network.weight.item(), seen, table
+
+
+def test_training_ends_where_data_set_apart_are_predicted_significantly_worse():
+    rising = [[5.0, 4.0, 6.0], [4.0, 3.0, 5.2], [4.0, 3.1, 5.1], [4.5, 3.51, 5.71], [0.0, 0.0, 0.0]]
+    weight, seen, table = fit_watched(rising)
+    assert len(table) == 4
+    # the third draw sees what two updates made, and these did best
+    assert weight == seen[2]
+
+
+def test_training_goes_on_where_the_rise_is_within_its_error():
+    scattered = [[4.0, 3.0, 5.0], [7.0, 3.1, 4.9], [4.1, 5.0, 5.0], [4.9, 2.0, 5.2]]
+    weight, seen, table = fit_watched(scattered)
+    assert len(table) == 4
+    assert weight not in seen
