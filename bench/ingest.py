@@ -35,6 +35,7 @@ def run_ours(raw: str, method: str) -> None:
             ElementMapsParams(method=method), lines=list(row.elements), signal=None,
             tilt_series=series, element_maps=folder / "element_maps.zarr",
             net=folder / "net_maps.zarr", table=folder / "element_maps.csv",
+            frames=folder / "element_frames.csv",
         )  # fmt: skip
 
 

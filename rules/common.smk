@@ -18,7 +18,15 @@ from stemedx.run_lock import take_lock
 from stemedx.sheet import check_phases, read_sheet
 
 ROOT = Path(workflow.basedir)
-INGEST_COLUMNS = ("raw", "elements", "tilts", "haadf", "pixel_nm", "signal")
+INGEST_COLUMNS = (
+    "raw",
+    "elements",
+    "tilts",
+    "haadf",
+    "pixel_nm",
+    "signal",
+    "frames",
+)
 # Set for the second, short run that makes the report after something has failed.
 FINISHED_ONLY = "STEMEDX_FINISHED_ONLY"
 

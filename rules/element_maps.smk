@@ -6,6 +6,7 @@ rule element_maps:
         element_maps=directory("<results>/{specimen}/element_maps.zarr"),
         net=directory("<results>/{specimen}/net_maps.zarr"),
         table="<results>/{specimen}/element_maps.csv",
+        frames="<results>/{specimen}/element_frames.csv",
     log:
         "<results>/{specimen}/logs/element_maps.log",
     benchmark:

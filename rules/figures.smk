@@ -4,6 +4,7 @@ rule figures:
         manifest="<results>/{specimen}/tilt_series.csv",
         tilt_series="<results>/{specimen}/tilt_series.zarr",
         element_maps="<results>/{specimen}/element_maps.zarr",
+        frames="<results>/{specimen}/element_frames.csv",
         alignment="<results>/{specimen}/alignment.zarr",
         alignment_table="<results>/{specimen}/alignment.csv",
         volumes=volumes_of,

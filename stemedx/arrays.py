@@ -1,6 +1,6 @@
 """The kinds of array the library passes around, by name.
 
-Axis names, in storage order: ``element tilt z y x energy``. The beam travels
+Axis names, in storage order: ``element tilt frame detector z y x energy``. The beam travels
 along +z, the tilt axis is y. See docs/conventions.md.
 """
 
@@ -36,6 +36,8 @@ ElementCounts = Integer[np.ndarray, "element y x"]  # photons of one tilt
 Spectra = Integer[np.ndarray, "y x energy"]  # photons per channel
 SparseValues = Integer[np.ndarray, " entry"]  # what a sparse matrix stores
 SparseEnds = Integer[np.ndarray, " row"]  # where the entries of each row end
+FrameCounts = Integer[np.ndarray, "element frame detector"]  # photons of one tilt
+ByFrame = Real[np.ndarray, " _frame"]  # as many as a tilt has
 SphereMap = Float[np.ndarray, "theta phi"]  # one value per direction
 Point = Float64[np.ndarray, " 3"]  # (z, y, x), voxels
 Block = Float32[np.ndarray, "..."]  # solver layout, see project/blocks.py

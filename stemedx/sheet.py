@@ -53,6 +53,15 @@ class SheetRow(BaseModel):
     alignment: Text = None
     group: Text = None
     optical: Text = None
+    frames: Text = None
+
+    @property
+    def frame_range(self) -> range | None:
+        """The frames of a raw file that are used, from 0; None for all."""
+        if self.frames is None:
+            return None
+        first, last = map(int, self.frames.split(":"))
+        return range(first - 1, last)
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -136,6 +145,11 @@ def _faults(row: SheetRow) -> list[str]:
                 f"elements: {line!r} is neither an element symbol nor an X-ray line; "
                 "write Se or Se_La."
             )
+    if row.frames and not is_frames(row.frames):
+        faults.append(
+            f"frames: expected first:last, counted from 1 and both included, such as 1:20, found "
+            f"{row.frames!r}."
+        )
     if len(set(row.symbols)) < len(row.symbols):
         faults.append(f"elements: an element is listed twice in {','.join(row.elements)}.")
     return faults
@@ -176,6 +190,14 @@ def check_phases(sheet: dict[str, SheetRow], phases: Phases, source: str) -> Non
             faults.append(f"{where}: a phase is listed twice in {','.join(row.phases)}.")
     if faults:
         raise ValueError("\n".join(faults))
+
+
+def is_frames(frames: str) -> bool:
+    """Tell whether `frames` is ``first:last`` with 1 <= first <= last."""
+    if not re.fullmatch(r"\d+:\d+", frames):
+        return False
+    first, last = map(int, frames.split(":"))
+    return 1 <= first <= last
 
 
 def is_range(tilts: str) -> bool:

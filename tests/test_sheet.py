@@ -75,12 +75,22 @@ def test_a_fault_is_named_with_line_and_value(tmp_path, line, message):
         ("pixel_nm", "-1", "pixel_nm = '-1': .*greater than 0"),
         ("pixel_nm", "wide", "pixel_nm = 'wide': .*valid number"),
         ("signal", "photons", "signal = 'photons': .*'counts', 'hits' or 'intensity'"),
+        ("frames", "3", "frames: expected first:last, counted from 1 .* found '3'"),
+        ("frames", "0:4", "found '0:4'"),
+        ("frames", "4:3", "found '4:3'"),
         ("kind", "map", "kind 'map' is not part of this version"),
     ],
 )
 def test_a_fault_in_an_optional_column_is_named(tmp_path, column, value, message):
     with pytest.raises(ValueError, match=message):
         read_sheet(sheet(tmp_path, f"np1\traw\tSe\t{value}", header=f"{HEADER}\t{column}"))
+
+
+def test_frames_count_from_one_and_include_the_last(tmp_path):
+    header = f"{HEADER}\tframes"
+    row = read_sheet(sheet(tmp_path, "np1\traw\tSe\t3:7", header=header))["np1"]
+    assert list(row.frame_range) == [2, 3, 4, 5, 6]
+    assert read_sheet(sheet(tmp_path, "np1\traw\tSe"))["np1"].frame_range is None
 
 
 @pytest.mark.parametrize("second", ["np1", "NP1"])

@@ -43,6 +43,7 @@ def run(tilt_series, lines, signal=None, params=PARAMS):
         element_maps=place,
         net=place.with_name("net_maps.zarr"),
         table=place.with_name("element_maps.csv"),
+        frames=place.with_name("element_frames.csv"),
     )
     return store.read(place, axes=AXES, units=("count", "intensity"))
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from stemedx import store, tables
-from stemedx.figures import drawings
+from stemedx.figures import damage, drawings
 from stemedx.figures.planes import find_focus
 from stemedx.params import FiguresParams
 from stemedx.stages import figures
@@ -21,12 +21,15 @@ def write_measured(folder, rng, signal):
     maps = rng.poisson(0.4, (2, 3, 14, 18)).astype(np.uint16)
     if signal == "intensity":
         maps, described["units"] = (1.7 * maps).astype(np.float32), "intensity"
-    store.write(folder / "element_maps.zarr", maps, signal=signal, **described, **SHARED)
+    store.write(folder / "element_maps.zarr", maps, signal=signal,
+                warnings=["Si overlaps"], **described, **SHARED)  # fmt: skip
     store.write(folder / "denoised.zarr", maps.astype(np.float32) / 2, **described, **SHARED)
     layer = store.Layer(maps, described["axes"], described["units"])
     store.write_group(folder / "tilt_series.zarr", {"maps": layer}, specimen="dot", **SHARED)
     manifest = pd.DataFrame({"tilt_deg": TILTS, "counts": [3, 4, 5], "warnings": ["", "", "dark"]})
     tables.write(folder / "tilt_series.csv", manifest)
+    rows = [(-40.0, n, "SDD", e, 9 - n, True) for n in (1, 2, 3) for e in ELEMENTS]
+    tables.write(folder / "element_frames.csv", pd.DataFrame(rows, columns=damage.COLUMNS))
 
 
 def write_alignment(folder):
@@ -76,6 +79,7 @@ def draw(folder, **changes):
         "manifest": folder / "tilt_series.csv",
         "tilt_series": folder / "tilt_series.zarr",
         "element_maps": folder / "element_maps.zarr",
+        "frames": folder / "element_frames.csv",
         "alignment": folder / "alignment.zarr",
         "alignment_table": folder / "alignment.csv",
         "volumes": sorted(folder.glob("volumes/[!h]*")),
@@ -138,6 +142,7 @@ def test_everything_there_is_is_drawn(specimen, told):
         "align/profiles",
         "element_maps/maps",
         "element_maps/sums",
+        "element_maps/frames",
         "denoise/maps",
         "train_denoiser/losses",
     ]
@@ -152,7 +157,7 @@ def test_everything_there_is_is_drawn(specimen, told):
 def test_the_list_tells_what_the_report_needs(told):
     assert told["specimen"] == "dot"
     assert told["alignment"] == {"origin": "automatic", "warnings": ["tilt 30 is far off"]}
-    assert told["manifest_warnings"] == ["dark"]
+    assert (told["manifest_warnings"], told["map_warnings"]) == (["dark"], ["Si overlaps"])
     assert told["made_by"] == {"sirt": MADE_BY, "two_step": MADE_BY}
     assert (told["tilt_deg"], told["signal"], told["map_shape"]) == (TILTS, "counts", [14, 18])
 

@@ -1,11 +1,13 @@
+import shutil
+
 import numpy as np
 import pytest
 
 from stemedx import store, tables
 from stemedx.ingest.raw_writer import write_haadf, write_spectrum_image
-from stemedx.params import IngestParams
+from stemedx.params import ElementMapsParams, IngestParams
 from stemedx.sheet import SheetRow
-from stemedx.stages import ingest
+from stemedx.stages import element_maps, ingest
 
 TILTS = (-30.0, 5.0, 20.0)
 
@@ -58,6 +60,9 @@ def test_simulated_raw_files(raw, places, tmp_path):
         "beam_keV": 200.0,
         "resolution_MnKa_eV": 133.0,
         "elements_in_files": [],
+        "n_frames": [0, 0, 0],  # the files do not say
+        "first_frame": 1,
+        "detectors": [],
     }
     assert len(made_by["inputs"]) == 6
     counts, channels, ends = (
@@ -79,7 +84,7 @@ def test_simulated_raw_files(raw, places, tmp_path):
     assert (stored == haadf).all()
     columns = ("file", "tilt_deg", "tilt_origin", "counts", "warnings")
     table = tables.read(places["manifest"], columns)
-    told = ("beam_keV", "beam_nA", "live_s", "real_s", "dose_e_per_A2")
+    told = ("beam_keV", "beam_nA", "live_s", "real_s", "dose_e_per_A2", "n_frames", "detectors")
     assert tuple(table.columns) == (*columns, *told)
     assert table.beam_keV.tolist() == [200.0] * 3
     assert table[list(told[1:])].isna().all(axis=None)  # the files do not say
@@ -109,3 +114,43 @@ def test_a_refused_specimen_leaves_nothing(tmp_path, places):
     with pytest.raises(ValueError, match="nowhere: expected a folder, a file.*column raw"):
         ingest.run(IngestParams(), row=row, simulated=[], **places)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_velox_frames_from_file_to_table(data, tmp_path, places):
+    """Two copies of a file of 10 frames and one of 4 detectors, as a series each."""
+    pytest.importorskip("sparse")
+    told = {
+        "fei_SI_SuperX-HAADF_10frames_10x50": (10, np.nan, 1.28e-3 * 500 * 10, ["SuperXG2"]),
+        "fei_SI_EDS-HAADF-4detectors_2frames": (
+            2, 0.66946, 0.064 * 256 * 2, [f"SuperXG2{n}" for n in (1, 2, 3, 4)],
+        ),
+    }  # fmt: skip
+    for name, (n_frames, current, seconds, detectors) in told.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        for copy in "ab":
+            shutil.copy(data / f"vendor/velox/{name}.emd", folder / f"{copy}.emd")
+        row = SheetRow(specimen="x", raw=str(folder), elements="Si,Cu", tilts="-5:5:10")
+        ingest.run(IngestParams(), row=row, simulated=[], **places)
+        table = tables.read(places["manifest"], ("n_frames",))
+        assert table.n_frames.tolist() == [n_frames] * 2
+        assert table.beam_nA.to_numpy() == pytest.approx([current] * 2, nan_ok=True, rel=1e-4)
+        assert table.real_s.to_numpy() == pytest.approx([seconds] * 2, rel=1e-6)
+        area = (256 if n_frames == 2 else 500) * 12.34**2
+        dose = current * 1e-9 * seconds / 1.602176634e-19 / area
+        assert table.dose_e_per_A2.to_numpy() == pytest.approx([dose] * 2, nan_ok=True, rel=1e-3)
+        assert [part.split()[0] for part in table.detectors[0].split(", ")] == detectors
+        element_maps.run(
+            ElementMapsParams(), lines=["Si", "Cu"], signal=None,
+            tilt_series=places["tilt_series"], element_maps=tmp_path / "maps.zarr",
+            net=tmp_path / "net.zarr", table=tmp_path / "maps.csv", frames=tmp_path / "frames.csv",
+        )  # fmt: skip
+        frames = tables.read(tmp_path / "frames.csv", ("tilt_deg", "frame", "detector", "element"))
+        assert sorted(set(frames.frame)) == list(range(1, n_frames + 1))
+        assert sorted(set(frames.detector)) == detectors
+        totals = tables.read(tmp_path / "maps.csv", ("counts",)).counts
+        by_map = frames.groupby(["element", "tilt_deg"], sort=False).counts.sum()
+        assert sorted(by_map) == sorted(totals)
+        assert frames.whole.all()

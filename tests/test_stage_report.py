@@ -35,6 +35,7 @@ def write_figures(folder):
         "signal": "counts",
         "map_shape": [14, 18],
         "manifest_warnings": [],
+        "map_warnings": [],
         "alignment": {"origin": "by hand", "warnings": []},
         "made_by": {"sirt": None},
         "figures": [drawn],

@@ -16,4 +16,5 @@ with log_to(snakemake.log[0]):
         element_maps=Path(snakemake.output.element_maps),
         net=Path(snakemake.output.net),
         table=Path(snakemake.output.table),
+        frames=Path(snakemake.output.frames),
     )

@@ -13,6 +13,7 @@ with log_to(snakemake.log[0]):
         manifest=Path(snakemake.input.manifest),
         tilt_series=Path(snakemake.input.tilt_series),
         element_maps=Path(snakemake.input.element_maps),
+        frames=Path(snakemake.input.frames),
         alignment=Path(snakemake.input.alignment),
         alignment_table=Path(snakemake.input.alignment_table),
         volumes=[Path(path) for path in snakemake.input.volumes],

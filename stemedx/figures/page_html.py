@@ -185,10 +185,11 @@ data-json="{{ chapter.anchor }}-{{ drawn.place }}"{% endif %}>
 <h3 id="{{ chapter.anchor }}-measured">Measurement and alignment</h3>
 <p>Alignment: {{ facts.alignment.origin }}.
 {{ "" if facts.alignment.warnings else "It warned of nothing." }}</p>
-{% if facts.alignment.warnings or facts.manifest_warnings %}
+{% if facts.alignment.warnings or facts.manifest_warnings or facts.map_warnings %}
 <ul class="doubts">
 {% for text in facts.alignment.warnings %}<li>Alignment: {{ text }}</li>{% endfor %}
 {% for text in facts.manifest_warnings %}<li>Files: {{ text }}</li>{% endfor %}
+{% for text in facts.map_warnings %}<li>Spectra: {{ text }}</li>{% endfor %}
 </ul>
 {% endif %}
 {{ pictures(chapter, "element_maps/") }}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stemedx.ingest.reader import Axis
+from stemedx.ingest.signals import Axis
 from stemedx.ingest.units import to_keV, to_nm
 
 TOLERANCE = 0.005  # share by which scan steps may differ

@@ -9,8 +9,8 @@ import numpy as np
 
 from stemedx.arrays import Series
 from stemedx.ingest.calibration import one_pixel_nm, to_pixel_nm
+from stemedx.ingest.contents import Read
 from stemedx.ingest.haadf import is_haadf, read_pictures, to_pictures, to_series
-from stemedx.ingest.reader import Signal, read_signals
 from stemedx.ingest.series import (
     ManifestRow,
     TiltSeries,
@@ -18,6 +18,7 @@ from stemedx.ingest.series import (
     insist_equal_shapes,
     manifest_row,
 )
+from stemedx.ingest.signals import Signal
 from stemedx.ingest.tilts import Tilts, View, tilts_of
 from stemedx.ingest.views import views_of
 from stemedx.maps.checks import insist_counts_or_rates, to_integers
@@ -64,7 +65,9 @@ def map_files(files: Sequence[Path], lines: Sequence[str]) -> dict[str, Path]:
     return found
 
 
-def gather_maps(files: Sequence[Path], named: dict[str, Path], row: SheetRow) -> TiltSeries:
+def gather_maps(
+    files: Sequence[Path], named: dict[str, Path], row: SheetRow, read: Read
+) -> TiltSeries:
     """Return the tilt series of a specimen whose raw files are element maps.
 
     Parameters
@@ -75,6 +78,8 @@ def gather_maps(files: Sequence[Path], named: dict[str, Path], row: SheetRow) ->
         File of each line, from `map_files`.
     row
         What the sheet says.
+    read
+        Reads one file.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def gather_maps(files: Sequence[Path], named: dict[str, Path], row: SheetRow) ->
             f"{', '.join(path.name for path in files)}. Add the file, or take the element from "
             "the column elements of the sheet."
         )
-    series = [_read(named[line]) for line in row.elements]
+    series = [_read(named[line], read) for line in row.elements]
     in_files = [one.file for one in series]
     insist_equal_shapes([one.values.shape for one in series], in_files, "maps (tilt, y, x)")
     tilts = [tilts_of(one.views, row.tilts) for one in series]
@@ -98,7 +103,8 @@ def gather_maps(files: Sequence[Path], named: dict[str, Path], row: SheetRow) ->
     pixel_nm, doubt = one_pixel_nm([one.pixel_nm for one in series], in_files, row.pixel_nm)
     maps = _stack([one.values[order] for one in series])
     shape = (int(maps.shape[2]), int(maps.shape[3]))
-    haadf, others = _haadf(files, in_files, tilt_deg, shape, pixel_nm, row)
+    unused = [path for path in files if path not in in_files]
+    haadf, others = _haadf(unused, tilt_deg, shape, pixel_nm, row, read)
     rows = [
         line
         for one, own in zip(series, tilts, strict=True)
@@ -107,8 +113,9 @@ def gather_maps(files: Sequence[Path], named: dict[str, Path], row: SheetRow) ->
     return TiltSeries(tilt_deg, pixel_nm, shape, maps, haadf, rows + others)
 
 
-def _read(path: Path) -> MapSeries:
-    signals, said = read_signals(path)
+def _read(path: Path, read: Read) -> MapSeries:
+    contents = read(path)
+    signals, said = contents.signals, contents.said
     if len(signals) != 1 or len(signals[0].axes) != 3:
         found = "; ".join(_text(signal) for signal in signals) or "nothing"
         raise ValueError(
@@ -147,21 +154,20 @@ def _stack(maps: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _haadf(
-    files: Sequence[Path],
-    used: Sequence[Path],
+    others: list[Path],
     tilt_deg: np.ndarray,
     shape: tuple[int, int],
     pixel_nm: float,
     row: SheetRow,
+    read: Read,
 ) -> tuple[Series | None, list[ManifestRow]]:
     """Return the HAADF series (None without), and lines for files that are not used."""
-    others = [path for path in files if path not in used]
     if row.haadf:
-        pictures = read_pictures(row.haadf)
+        pictures = read_pictures(row.haadf, read)
     else:
         named = [path for path in others if "haadf" in path.stem.lower()]
         others = [path for path in others if path not in named]
-        signals = [one for path in named for one in read_signals(path)[0] if is_haadf(one)]
+        signals = [one for path in named for one in read(path).signals if is_haadf(one)]
         pictures = [picture for one in signals for picture in to_pictures(one)]
     rows = [ignored_row(path, "not named after an element of the sheet") for path in others]
     if not pictures:

@@ -8,9 +8,10 @@ import numpy as np
 
 from stemedx.arrays import Image, Series, TiltAngles
 from stemedx.ingest.calibration import TOLERANCE, to_pixel_nm
+from stemedx.ingest.contents import Read
 from stemedx.ingest.files import raw_files
-from stemedx.ingest.reader import Signal, read_signals
 from stemedx.ingest.series import insist_equal_shapes
+from stemedx.ingest.signals import Signal
 from stemedx.ingest.tilts import View, tilts_of
 from stemedx.ingest.views import is_picture, views_of
 
@@ -49,7 +50,7 @@ def to_pictures(signal: Signal) -> list[Picture]:
     ]
 
 
-def read_pictures(pattern: str) -> list[Picture]:
+def read_pictures(pattern: str, read: Read) -> list[Picture]:
     """Return the HAADF images that the column `haadf` of a sheet names.
 
     Of several pictures in a file, the one that is called HAADF.
@@ -61,7 +62,7 @@ def read_pictures(pattern: str) -> list[Picture]:
     """
     pictures = []
     for path in raw_files(pattern, "haadf"):
-        signals = [signal for signal in read_signals(path)[0] if is_picture(signal)]
+        signals = [signal for signal in read(path).signals if is_picture(signal)]
         chosen = signals if len(signals) == 1 else [one for one in signals if is_haadf(one)]
         if len(chosen) != 1:
             raise ValueError(

@@ -23,8 +23,15 @@ class SparseSpectra:
     ends
         ``(row)`` where the entries of each pixel end and those of the next begin;
         pixels in the order (tilt, y, x), one more than there are pixels.
+    frames, detectors
+        ``(entry)`` the frame and the detector of each, from 0; None where one of the files
+        holds their sum alone. The same pixel and channel then come several times.
     axis
         Energies of the channels.
+    n_frames
+        Of each tilt; 0 where its file does not say.
+    names
+        Of the detectors.
     beam_keV, resolution_eV
         Beam energy, and resolution at Mn Ka; None where the files do not say.
     elements
@@ -34,7 +41,11 @@ class SparseSpectra:
     counts: SparseValues
     channels: SparseValues
     ends: SparseEnds
+    frames: SparseValues | None
+    detectors: SparseValues | None
     axis: EnergyAxis
+    n_frames: tuple[int, ...]
+    names: tuple[str, ...]
     beam_keV: float | None  # noqa: N815
     resolution_eV: float | None  # noqa: N815
     elements: tuple[str, ...]

@@ -6,52 +6,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_array, vstack
 
-from stemedx.ingest.calibration import (
-    EnergyAxis,
-    insist_equal_energies,
-    one_pixel_nm,
-    to_energy_axis,
-    to_pixel_nm,
-)
+from stemedx.ingest.calibration import insist_equal_energies, one_pixel_nm
+from stemedx.ingest.contents import Read
 from stemedx.ingest.haadf import Picture, is_haadf, read_pictures, to_pictures, to_series
-from stemedx.ingest.reader import Axis, Signal, read_signals
 from stemedx.ingest.series import (
     ManifestRow,
-    SparseSpectra,
     TiltSeries,
     ignored_row,
     insist_equal_shapes,
     manifest_row,
 )
-from stemedx.ingest.sparse_spectra import to_sparse
+from stemedx.ingest.signals import Signal
 from stemedx.ingest.tilts import Tilts, View, tilts_of
-from stemedx.ingest.views import is_spectrum_image, views_of
+from stemedx.ingest.view_spectra import ViewSpectra, acquisition, join, view_spectra
+from stemedx.ingest.views import is_spectrum_image
 from stemedx.logs import progress
-from stemedx.maps.checks import to_integers
 from stemedx.sheet import SheetRow
 
 log = logging.getLogger(__name__)
-AMPERE_SECOND_PER_ELECTRON = 1.602176634e-19
-
-
-@dataclass(frozen=True)
-class ViewSpectra:
-    """The spectra of one tilt: ``(pixel, channel)`` counts, and their calibration."""
-
-    view: View
-    counts: csr_array
-    shape: tuple[int, int]
-    axis: EnergyAxis
-    pixel_nm: float | None
-    beam_keV: float | None  # noqa: N815
-    resolution_eV: float | None  # noqa: N815
-    elements: tuple[str, ...]
-    beam_nA: float | None  # noqa: N815
-    live_s: float | None
-    real_s: float | None
-    warnings: tuple[str, ...]
 
 
 @dataclass
@@ -63,10 +36,15 @@ class Found:
     others: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def gather_spectra(files: Sequence[Path], row: SheetRow, min_keV: float) -> TiltSeries:  # noqa: N803
+def gather_spectra(
+    files: Sequence[Path],
+    row: SheetRow,
+    min_keV: float,  # noqa: N803
+    read: Read,
+) -> TiltSeries:
     """Return the tilt series of a specimen whose raw files are spectrum images.
 
-    One file at a time is in memory as a whole; its spectra stay as a sparse matrix.
+    One file at a time is read; of its spectra only what was counted stays.
 
     Parameters
     ----------
@@ -76,6 +54,8 @@ def gather_spectra(files: Sequence[Path], row: SheetRow, min_keV: float) -> Tilt
         What the sheet says.
     min_keV
         Channels below are left out.
+    read
+        Reads one file.
 
     Raises
     ------
@@ -84,7 +64,11 @@ def gather_spectra(files: Sequence[Path], row: SheetRow, min_keV: float) -> Tilt
     """
     found = Found()
     for path in progress(files, "raw files", len(files)):
-        _read(path, min_keV, found)
+        signals, said = (contents := read(path)).signals, contents.said
+        images = _images(path, signals, said)
+        for signal in images:
+            found.spectra += view_spectra(signal, min_keV, row.frame_range, tuple(said))
+        _add_pictures(path, signals, said, found)
     if not found.spectra:
         what = "; ".join(f"{path.name}: {why}" for path, why in found.others) or "HAADF only"
         raise ValueError(
@@ -100,15 +84,14 @@ def gather_spectra(files: Sequence[Path], row: SheetRow, min_keV: float) -> Tilt
     in_files = [one.view.file for one in spectra]
     pixel_nm, doubt = one_pixel_nm([one.pixel_nm for one in spectra], in_files, row.pixel_nm)
     known = dict(zip(views, tilts.deg, strict=True))
-    haadf, unused = _haadf(found.pictures, known, tilt_deg, shape, pixel_nm, row)
+    haadf, unused = _haadf(found.pictures, known, tilt_deg, shape, pixel_nm, row, read)
     rows = _manifest(spectra, tilt_deg, tilts, doubt, pixel_nm)
     rows += [ignored_row(path, why) for path, why in found.others + unused]
-    return TiltSeries(tilt_deg, pixel_nm, shape, _join(spectra), haadf, rows)
+    return TiltSeries(tilt_deg, pixel_nm, shape, join(spectra), haadf, rows)
 
 
-def _read(path: Path, min_keV: float, found: Found) -> None:  # noqa: N803
-    """Add what one raw file holds to `found`."""
-    signals, said = read_signals(path)
+def _images(path: Path, signals: Sequence[Signal], said: Sequence[str]) -> list[Signal]:
+    """Return the spectrum image of a file, or nothing if it holds other signals."""
     images = [signal for signal in signals if is_spectrum_image(signal)]
     if len(images) > 1:
         raise ValueError(
@@ -121,68 +104,20 @@ def _read(path: Path, min_keV: float, found: Found) -> None:  # noqa: N803
             f"{path}: expected a spectrum image, found a pruned Velox file: its spectra were "
             "removed when it was saved. Use the file as it was acquired."
         )
+    return images
+
+
+def _add_pictures(path: Path, signals: Sequence[Signal], said: Sequence[str], found: Found) -> None:
+    """Add the HAADF images of a file; or, if it holds neither them nor spectra, what it does."""
     pictures = [signal for signal in signals if is_haadf(signal)]
-    for signal in images:
-        found.spectra += _view_spectra(signal, min_keV, tuple(said))
-    if images or pictures:
-        found.pictures += [picture for one in pictures[:1] for picture in to_pictures(one)]
-    else:
+    found.pictures += [picture for one in pictures[:1] for picture in to_pictures(one)]
+    if not pictures and not any(map(is_spectrum_image, signals)):
         found.others.append((path, "; ".join([*map(_text, signals), *said]) or "no signal"))
 
 
 def _text(signal: Signal) -> str:
     shape = " x ".join(str(len(axis.values)) for axis in signal.axes)
     return f"{signal.title or 'untitled'} ({shape})"
-
-
-def _view_spectra(
-    signal: Signal,
-    min_keV: float,  # noqa: N803
-    said: tuple[str, ...],
-) -> list[ViewSpectra]:
-    """Return the spectra of each view of a spectrum image or a stack of them."""
-    energy = signal.energy_axis
-    assert energy is not None  # only spectrum images come here
-    axis = to_energy_axis(signal.axes[energy], signal.file)
-    stack, y, x = _scan_axes(signal, energy)
-    pixel_nm = to_pixel_nm(y, x, signal.file)
-    shape = (len(y.values), len(x.values))
-    return [
-        ViewSpectra(
-            view,
-            to_sparse(signal.parts(view.index, energy), view, axis, min_keV),
-            shape,
-            axis,
-            pixel_nm,
-            signal.beam_keV,
-            signal.resolution_eV,
-            signal.elements,
-            signal.beam_nA,
-            signal.live_s,
-            signal.real_s,
-            said,
-        )
-        for view in views_of(signal, stack)
-    ]
-
-
-def _scan_axes(signal: Signal, energy: int) -> tuple[Axis | None, Axis, Axis]:
-    """Return the axis of tilts (None without one), y and x.
-
-    Raises
-    ------
-    ValueError
-        If the energy comes first in a file of several tilts.
-    """
-    others = [axis for n, axis in enumerate(signal.axes) if n != energy]
-    if len(others) == 2:
-        return None, others[0], others[1]
-    if energy == 0:
-        raise ValueError(
-            f"{signal.file}: expected the axes (tilt, y, x, energy), found the energy first. "
-            "Save it with the energy last."
-        )
-    return others[0], others[1], others[2]
 
 
 def _insist_alike(spectra: Sequence[ViewSpectra]) -> tuple[int, int]:
@@ -198,13 +133,14 @@ def _haadf(
     shape: tuple[int, int],
     pixel_nm: float,
     row: SheetRow,
+    read: Read,
 ) -> tuple[np.ndarray | None, list[tuple[Path, str]]]:
     """Return the HAADF series (None without), and the pictures that are not used.
 
     What the sheet names must fit; what lies beside the spectra is used if it fits.
     """
     if row.haadf:
-        named = read_pictures(row.haadf)
+        named = read_pictures(row.haadf, read)
         return to_series(named, known, tilt_deg, shape, pixel_nm, row.tilts), []
     together = [picture for picture in pictures if picture.view in known]
     chosen = together if len(together) == len(known) else pictures
@@ -216,23 +152,6 @@ def _haadf(
     except ValueError as misfit:
         log.warning("HAADF left out: %s", misfit)
         return None, [*unused, (chosen[0].view.file, f"HAADF does not fit: {misfit}")]
-
-
-def acquisition(spectra: ViewSpectra, pixel_nm: float) -> ManifestRow:
-    """Return beam energy, current, times and dose of a tilt; NaN where its file is silent.
-
-    The dose is that of the whole time over the area of the map.
-    """
-    current = np.nan if spectra.beam_nA is None else spectra.beam_nA
-    seconds = np.nan if spectra.real_s is None else spectra.real_s
-    area = spectra.shape[0] * spectra.shape[1] * (10 * pixel_nm) ** 2
-    return {
-        "beam_keV": np.nan if spectra.beam_keV is None else spectra.beam_keV,
-        "beam_nA": current,
-        "live_s": np.nan if spectra.live_s is None else spectra.live_s,
-        "real_s": seconds,
-        "dose_e_per_A2": current * seconds / AMPERE_SECOND_PER_ELECTRON / 1e9 / area,
-    }
 
 
 def _manifest(
@@ -247,25 +166,9 @@ def _manifest(
             one.view.name,
             tilt,
             tilts.origin,
-            float(one.counts.sum(dtype=np.int64)),
+            float(one.photons.counts.sum(dtype=np.int64)),
             [*one.warnings, *tilts.warnings, doubt],
         )
         | acquisition(one, pixel_nm)
         for one, tilt in zip(spectra, tilt_deg.tolist(), strict=True)
     ]
-
-
-def _join(spectra: Sequence[ViewSpectra]) -> SparseSpectra:
-    whole = vstack([one.counts for one in spectra], format="csr")
-    first = spectra[0]
-    counts = to_integers(whole.data)
-    assert counts is not None  # they were integers tilt by tilt
-    return SparseSpectra(
-        counts,
-        whole.indices.astype(np.uint16),
-        whole.indptr.astype(np.int64),
-        first.axis,
-        first.beam_keV,
-        first.resolution_eV,
-        tuple(sorted({symbol for one in spectra for symbol in one.elements})),
-    )

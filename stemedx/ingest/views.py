@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stemedx.ingest.reader import Axis, Signal
+from stemedx.ingest.signals import Axis, Signal
 from stemedx.ingest.tilts import View
 from stemedx.ingest.units import to_deg, to_nm
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csr_array
 
-from stemedx.arrays import ElementMaps, PerMap, Rates, Spectrum, TiltSpectra
+from stemedx.arrays import ElementMaps, PerMap, Rates, SparseValues, Spectrum, TiltSpectra
 from stemedx.logs import progress
 from stemedx.maps.background import (
     find_flanks,
@@ -45,6 +45,13 @@ class SpectrumSeries:
         Beam energy; None if the files do not say.
     elements
         That the files name.
+    frames, detectors
+        ``(entry)`` of the spectra: its frame and its detector, from 0; None where the files
+        hold their sum.
+    n_frames
+        Of each tilt.
+    names
+        Of the detectors.
     """
 
     spectra: csr_array
@@ -53,6 +60,10 @@ class SpectrumSeries:
     first_channel: int
     beam_keV: float | None  # noqa: N815
     elements: tuple[str, ...]
+    frames: SparseValues | None = None
+    detectors: SparseValues | None = None
+    n_frames: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
 
     def of_tilts(self) -> TiltSpectra:
         """Return ``(tilt, channel)`` photons, all pixels together."""

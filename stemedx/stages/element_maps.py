@@ -12,6 +12,7 @@ from scipy.sparse import csr_array
 from stemedx import store, tables
 from stemedx.arrays import MeasuredMaps
 from stemedx.maps.counting import Counted, SpectrumSeries, count_elements, net_maps
+from stemedx.maps.frames import frames_of_tilts
 from stemedx.maps.net import to_gains
 from stemedx.maps.response import Response, noise_for
 from stemedx.maps.signal import SignalMaps, to_signal
@@ -20,6 +21,7 @@ from stemedx.provenance import made_by
 
 log = logging.getLogger(__name__)
 AXES = ("element", "tilt", "y", "x")
+FRAME_COLUMNS = ("tilt_deg", "frame", "detector", "element", "counts", "whole")
 
 
 def run(
@@ -31,12 +33,14 @@ def run(
     element_maps: Path,
     net: Path,
     table: Path,
+    frames: Path,
 ) -> None:
-    """Read the store `tilt_series`; write `element_maps`, `net` and a `table` of totals.
+    """Read the store `tilt_series`; write `element_maps`, `net`, and tables of totals.
 
     Spectra are counted in the window of each line; exported maps stay as they are.
     `element_maps` holds ``(element, tilt, y, x)`` counts, or intensities where the sheet
-    says so; `net` the same without background, with variances; the table one row per map.
+    says so; `net` the same without background, with variances. `table` has one row per map,
+    `frames` one per map, frame and detector, where the files tell them.
 
     Parameters
     ----------
@@ -48,7 +52,7 @@ def run(
         What the sheet says that a pixel is; None to tell from the data.
     tilt_series, element_maps, net
         Stores to read and to write.
-    table
+    table, frames
         CSV to write.
 
     Raises
@@ -94,6 +98,7 @@ def run(
     }
     store.write_group(net, layers, **common)
     tables.write(table, _table(common, found, totals, counted))
+    tables.write(frames, _frames(series, counted, attrs))
 
 
 def _series(tilt_series: Path, attrs: dict[str, Any], params: ElementMapsParams) -> SpectrumSeries:
@@ -116,7 +121,19 @@ def _series(tilt_series: Path, attrs: dict[str, Any], params: ElementMapsParams)
         attrs["first_channel"],
         attrs["beam_keV"],
         tuple(attrs.get("elements_in_files", ())),
+        _entries(tilt_series, "frames"),
+        _entries(tilt_series, "detectors"),
+        tuple(attrs.get("n_frames", ())),
+        tuple(attrs.get("detectors", ())),
     )
+
+
+def _entries(tilt_series: Path, name: str) -> np.ndarray | None:
+    """Return the frame or detector of each entry; None where the files do not tell."""
+    if not store.has_layer(tilt_series, f"spectra_{name}"):
+        return None
+    units = name.removesuffix("s")
+    return store.read_layer(tilt_series, f"spectra_{name}", axes=("entry",), units=units)
 
 
 def _of_spectra(counted: Counted, params: ElementMapsParams) -> dict[str, Any]:
@@ -176,3 +193,30 @@ def _table(
             "chi2": np.tile([tilt.chi2 for tilt in counted.tilts], n_elements),
         }
     return pd.DataFrame(columns)
+
+
+def _frames(
+    series: SpectrumSeries | None, counted: Counted | None, attrs: dict[str, Any]
+) -> pd.DataFrame:
+    """Return one row per map, frame and detector; none where the files do not tell."""
+    rows = []
+    if series and counted:
+        symbols = [window.line.symbol for window in counted.windows]
+        of_tilts = frames_of_tilts(series, counted.windows)
+        for tilt_deg, (counts, is_whole) in zip(attrs["tilt_deg"], of_tilts, strict=False):
+            element, frame, detector = (axis.ravel() for axis in np.indices(counts.shape))
+            numbers = frame + attrs["first_frame"]
+            whole = (frame < counts.shape[1] - 1) | is_whole
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "tilt_deg": tilt_deg,
+                        "frame": numbers,
+                        "detector": np.array(series.names)[detector],
+                        "element": np.array(symbols)[element],
+                        "counts": counts.ravel(),
+                        "whole": whole,
+                    }
+                )
+            )
+    return pd.concat(rows) if rows else pd.DataFrame(columns=list(FRAME_COLUMNS))

@@ -12,7 +12,7 @@ from stemedx import store, tables
 from stemedx.analyse.summary import CROSSING_COLUMNS
 from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.figures import alignment as alignment_figures
-from stemedx.figures import drawings, lines, spheres
+from stemedx.figures import damage, drawings, lines, spheres
 from stemedx.figures.bodies import find_bodies
 from stemedx.figures.canvas import write_figure
 from stemedx.figures.drawings import Drawing
@@ -35,6 +35,7 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
     manifest: Path,
     tilt_series: Path,
     element_maps: Path,
+    frames: Path,
     alignment: Path,
     alignment_table: Path,
     volumes: list[Path],
@@ -52,6 +53,7 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
     and the facts that the report tells beside them.
     """
     maps, attrs = store.read(element_maps, axes=MAP_AXES, units=MAP_UNITS)
+    of_maps = attrs.get("warnings", [])
     moved = store.read_attrs(alignment)
     attrs |= {name: moved[name] for name in ("origin", "warnings")}
     chapters = (
@@ -60,6 +62,7 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
         of_thickness(thickness),
         of_alignment(maps, attrs, alignment_table),
         drawings.draw_maps(maps, attrs),
+        damage.draw_damage(tables.read(frames, damage.COLUMNS), attrs["elements"]),
         of_denoised(maps, attrs, denoised),
         of_networks(networks),
     )
@@ -70,6 +73,7 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
         "map_shape": list(maps.shape[2:]),
         "sums": [float(total) for total in maps.sum(axis=(1, 2, 3), dtype=np.float64)],
         "manifest_warnings": warnings_of(manifest),
+        "map_warnings": of_maps,
         "alignment": {name: attrs[name] for name in ("origin", "warnings")},
         "made_by": {method_of(path): store.read_attrs(path).get("made_by") for path in volumes},
     }

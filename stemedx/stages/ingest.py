@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from stemedx import store, tables
+from stemedx.ingest.apart import reading_apart
 from stemedx.ingest.files import raw_files
 from stemedx.ingest.gather import gather
 from stemedx.ingest.series import SparseSpectra, TiltSeries
@@ -39,12 +40,13 @@ def run(
         Store and CSV to write.
     """
     files = raw_files(str(simulated[0]) if simulated else row.raw, "raw")
-    series = gather(files, row, params.min_keV)
+    with reading_apart() as read:
+        series = gather(files, row, params.min_keV, read)
     table = pd.DataFrame(series.manifest)
     origins = ", ".join(sorted(set(table.tilt_origin) - {""}))
     _tell(row.specimen, series, origins)
     haadf = raw_files(row.haadf, "haadf") if row.haadf else []
-    layers, attrs = _content(series, params.min_keV)
+    layers, attrs = _content(series, params.min_keV, row.frame_range)
     if series.haadf is not None:
         layers["haadf"] = store.Layer(series.haadf, ("tilt", "y", "x"), "arb. unit")
     store.write_group(
@@ -81,6 +83,7 @@ def _tell(specimen: str, series: TiltSeries, origins: str) -> None:
 def _content(
     series: TiltSeries,
     min_keV: float,  # noqa: N803
+    frames: range | None,
 ) -> tuple[dict[str, store.Layer], dict[str, Any]]:
     """Return the arrays of the series and what a reader of them needs to know."""
     content = series.content
@@ -93,8 +96,14 @@ def _content(
         "spectra_channels": store.Layer(content.channels, ("entry",), "channel"),
         "spectra_ends": store.Layer(content.ends, ("row",), "entry"),
     }
+    for name, values in (("frames", content.frames), ("detectors", content.detectors)):
+        if values is not None:
+            layers[f"spectra_{name}"] = store.Layer(values, ("entry",), name.removesuffix("s"))
     return layers, {
         "content": "spectra",
+        "n_frames": list(content.n_frames),
+        "first_frame": 1 if frames is None else frames.start + 1,
+        "detectors": list(content.names),
         "energy_offset_keV": content.axis.offset_keV,
         "energy_scale_keV": content.axis.scale_keV,
         "n_channels": content.axis.n_channels,

@@ -59,6 +59,7 @@ def chapter():
         "signal": "counts",
         "map_shape": [14, 18],
         "manifest_warnings": [VICIOUS],
+        "map_warnings": [VICIOUS],
         "alignment": {"origin": "automatic", "warnings": ["tilt 60 is far off"]},
         "made_by": {"sirt": MADE_BY, "two_step": None},
         "figures": list(FIGURES),
@@ -108,7 +109,7 @@ def read(page):
 
 def test_texts_from_outside_are_shown_and_not_run(page, read):
     assert VICIOUS not in page
-    assert read.text.count(VICIOUS) == 4  # sheet, reason, caption, manifest
+    assert read.text.count(VICIOUS) == 5  # sheet, reason, caption, manifest, maps
     scripts = [attrs.get("type") for tag, attrs in read.tags if tag == "script"]
     assert scripts == ["application/json", None, None]  # the view, plotly, ours
 

@@ -11,7 +11,7 @@ from stemedx.ingest.calibration import (
     to_energy_axis,
     to_pixel_nm,
 )
-from stemedx.ingest.reader import Axis
+from stemedx.ingest.signals import Axis
 from stemedx.ingest.units import to_deg, to_keV, to_nm
 
 FILES = [Path("a.bcf"), Path("b.bcf"), Path("c.bcf")]

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from stemedx.ingest.contents import read_contents
 from stemedx.ingest.exported_maps import map_files
 from stemedx.ingest.files import raw_files
 from stemedx.ingest.gather import gather
@@ -14,7 +15,7 @@ def folder(tmp_path):
 
 def gathered(folder, elements="Zn,S", **more):
     row = SheetRow(specimen="s", raw=str(folder), elements=elements, **more)
-    return gather(raw_files(row.raw, "raw"), row, 0.2)
+    return gather(raw_files(row.raw, "raw"), row, 0.2, read_contents)
 
 
 def test_maps_in_the_order_of_the_sheet_and_of_rising_tilt(folder, write_maps):

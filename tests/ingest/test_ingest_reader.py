@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from stemedx.ingest import reader
-from stemedx.ingest.reader import _symbols, read_signals
+from stemedx.ingest.reader import read_signals
 from stemedx.ingest.truncation import missing_bytes
+from stemedx.ingest.vendor import symbols
 from stemedx.ingest.views import is_picture, is_spectrum_image
 
 
@@ -162,5 +163,5 @@ def test_archive_is_refused(tmp_path):
 
 def test_elements_that_a_file_names(tmp_path):
     sample = {"elements": np.array(["Fe", "Pt"]), "xray_lines": ["S_Ka", "?"]}
-    assert _symbols(sample) == ("Fe", "Pt", "S")
-    assert _symbols({}) == ()
+    assert symbols(sample) == ("Fe", "Pt", "S")
+    assert symbols({}) == ()

@@ -1,11 +1,14 @@
+import dask.array
 import h5py
 import numpy as np
 import pytest
 
-from stemedx.ingest import reader, spectrum_images
+from stemedx.ingest import signals
+from stemedx.ingest.apart import reading_apart
+from stemedx.ingest.contents import Contents, read_contents
 from stemedx.ingest.files import raw_files
 from stemedx.ingest.gather import gather
-from stemedx.ingest.reader import read_signals
+from stemedx.ingest.photons import from_streams
 from stemedx.sheet import SheetRow
 
 Y, X, E = ("y", "nm", 0.0, 0.8), ("x", "nm", 0.0, 0.8), ("Energy", "keV", -0.1, 0.05)
@@ -16,9 +19,9 @@ def folder(tmp_path):
     return tmp_path / "raw"
 
 
-def gathered(folder, min_kev=0.2, **more):
+def gathered(folder, min_kev=0.2, read=read_contents, **more):
     row = SheetRow(specimen="s", raw=str(folder), elements="S,Zn", **more)
-    return gather(raw_files(row.raw, "raw"), row, min_kev)
+    return gather(raw_files(row.raw, "raw"), row, min_kev, read)
 
 
 def dense(series):
@@ -228,7 +231,8 @@ def test_haadf_files_without_a_picture_are_refused(folder, tmp_path, write_spect
 @pytest.mark.slow
 def test_real_bruker_series(data):
     row = SheetRow(specimen="l2083", raw=str(data / "l2083"), elements="Si,Fe,O")
-    series = gather(raw_files(row.raw, "raw"), row, 0.2)
+    with reading_apart() as read:
+        series = gather(raw_files(row.raw, "raw"), row, 0.2, read)
     assert series.tilt_deg.tolist() == [-40, -30, -20, -10, 0, 10, 20, 30]
     assert {row["tilt_origin"] for row in series.manifest[:8]} == {"file name"}
     assert series.pixel_nm == pytest.approx(13.0814, rel=1e-4)
@@ -237,16 +241,15 @@ def test_real_bruker_series(data):
     assert "After HAADF" in series.manifest[8]["file"]
 
 
-def test_pruned_velox_file_is_refused(folder, write, monkeypatch):
+def test_pruned_velox_file_is_refused(folder, write):
     """Among whole files it must not go as one HAADF image more."""
     write(folder / "a.hspy", np.ones((3, 4)), [Y, X], title="HAADF", tilt=5.0)
 
     def read(path):
-        return read_signals(path)[0], ["the file has been 'pruned'"]
+        return Contents(read_contents(path).signals, ["the file has been 'pruned'"])
 
-    monkeypatch.setattr(spectrum_images, "read_signals", read)
     with pytest.raises(ValueError, match="a.hspy: expected a spectrum image, found a pruned Velox"):
-        gathered(folder)
+        gathered(folder, read=read)
 
 
 def test_parts_of_an_image_make_the_whole(folder, write_spectra, monkeypatch):
@@ -254,12 +257,12 @@ def test_parts_of_an_image_make_the_whole(folder, write_spectra, monkeypatch):
     for tilt in (-10.0, 5.0):
         write_spectra(folder / f"{tilt}.hspy", tilt=tilt, shape=(7, 4, 40))
     whole = gathered(folder)
-    monkeypatch.setattr(reader, "PART_BYTES", 3 * 4 * 40)
+    monkeypatch.setattr(signals, "PART_BYTES", 3 * 4 * 40)
     assert (dense(gathered(folder)) == dense(whole)).all()
 
 
 def test_place_of_a_fault_counts_from_the_first_row(folder, write, monkeypatch):
-    monkeypatch.setattr(reader, "PART_BYTES", 1)
+    monkeypatch.setattr(signals, "PART_BYTES", 1)
     spectra = np.zeros((3, 4, 30))
     spectra[2, 1, 3] = -1
     write(folder / "5.0.hspy", spectra, [Y, X, E], tilt=5.0)
@@ -279,3 +282,100 @@ def test_dose_of_a_tilt(folder, write_spectra):
     assert manifest(series, "live_s") == [9.0, 9.0]
     electrons = 0.5e-9 * 12 / 1.602176634e-19
     assert manifest(series, "dose_e_per_A2") == pytest.approx([electrons / (3 * 4 * 8.0**2)] * 2)
+
+
+class Stream:
+    """What the readers of photon streams hand over: ``(frame, y, x, channel)``, sparse."""
+
+    def __init__(self, dense):
+        self.coords, self.data, self.shape = (
+            np.stack(np.nonzero(dense)), dense[dense > 0], dense.shape
+        )  # fmt: skip
+
+
+@pytest.fixture
+def read_streams(rng):
+    """Read two tilts of 3 x 4 pixels, 3 frames and 2 detectors; see `truth`."""
+    truth = {f"{tilt}deg.emd": rng.poisson(0.2, (2, 3, 3, 4, 40)) for tilt in (-10, 5)}
+
+    def read(path):
+        names = ["SDD 2", "SDD 1"] if path.name == "5deg.emd" else ["SDD 1", "SDD 2"]
+        streams = [Stream(one) for one in truth[path.name]]
+        axes = [signals.Axis(n, "nm", 0.8 * np.arange(size)) for n, size in (("y", 3), ("x", 4))]
+        axes.append(signals.Axis("Energy", "keV", -0.1 + 0.05 * np.arange(40)))
+        image = signals.Signal(
+            path, "EDS", from_streams(streams, names), tuple(axes), False, None, 200.0, None,
+            (), 0.5, None, 12.0,
+        )  # fmt: skip
+        return Contents([image], [])
+
+    return truth, read
+
+
+def with_streams(tmp_path, read, **more):
+    for name in ("-10deg.emd", "5deg.emd"):
+        (tmp_path / name).touch()
+    return gathered(tmp_path, read=read, **more)
+
+
+def test_frames_and_detectors_are_kept(tmp_path, read_streams):
+    truth, read = read_streams
+    series = with_streams(tmp_path, read)
+    content = series.content
+    assert (content.n_frames, content.names) == ((3, 3), ("SDD 1", "SDD 2"))
+    pixels = np.repeat(np.arange(24), np.diff(content.ends))
+    found = np.zeros((2, 3, 24, 40), int)
+    place = (content.detectors, content.frames, pixels, content.channels)
+    np.add.at(found, place, content.counts)
+    found = found.reshape(2, 3, 2, 3, 4, 40)
+    other = truth["5deg.emd"][::-1]  # its detectors come in another order
+    expected = np.stack([truth["-10deg.emd"], other], axis=2)
+    expected[..., :6] = 0  # below 0.2 keV
+    assert (found == expected).all()
+    first = expected[:, :, 0].sum(axis=(1, 2, 3, 4))
+    told = manifest(series, "detectors")[0]
+    assert told == f"SDD 1 {first[0]}, SDD 2 {first[1]}"
+    assert manifest(series, "n_frames") == [3, 3]
+
+
+def test_frames_of_the_sheet(tmp_path, read_streams):
+    truth, read = read_streams
+    series = with_streams(tmp_path, read, frames="2:3")
+    kept = truth["-10deg.emd"][:, 1:, ..., 6:]
+    assert manifest(series, "counts")[0] == kept.sum()
+    assert manifest(series, "real_s") == [8.0, 8.0]  # two of three frames
+    assert set(series.content.frames.tolist()) == {0, 1}
+    message = "-10deg.emd: expected frames 2 to 4 as the sheet says, found 3 frames. Correct the"
+    with pytest.raises(ValueError, match=message):
+        with_streams(tmp_path, read, frames="2:4")
+
+
+def test_frames_of_a_file_that_has_none_are_refused(folder, write_spectra):
+    for tilt in (-10.0, 5.0):
+        write_spectra(folder / f"{tilt}.hspy", tilt=tilt)
+    with pytest.raises(ValueError, match="found the sum of its frames alone"):
+        gathered(folder, frames="1:1")
+
+
+def test_frames_are_kept_only_where_all_files_have_them(tmp_path, read_streams, write_spectra):
+    _, read = read_streams
+    write_spectra(tmp_path / "20deg.hspy")
+
+    def either(path):
+        return read_contents(path) if path.suffix == ".hspy" else read(path)
+
+    content = with_streams(tmp_path, either).content
+    assert (content.frames, content.detectors, content.names) == (None, None, ())
+    assert content.n_frames == (3, 3, 0)
+
+
+def test_streams_of_different_shape_are_refused(rng):
+    streams = [Stream(rng.poisson(0.2, (n, 3, 4, 40))) for n in (2, 3)]
+    with pytest.raises(ValueError, match=r"expected streams of one shape, found \[\(2, 3, 4, 40\)"):
+        from_streams(streams, ["SDD 1", "SDD 2"])
+
+
+def test_a_stream_without_a_sparse_array_is_refused():
+    lazy = dask.array.zeros((2, 3))
+    with pytest.raises(TypeError, match="expected one sparse array behind a stream, found 0"):
+        signals._sparse_of(lazy)

@@ -6,11 +6,11 @@ import zipfile
 
 import pytest
 
+from stemedx.ingest.contents import read_contents
 from stemedx.ingest.files import raw_files
 from stemedx.ingest.gather import gather
 from stemedx.ingest.haadf import read_pictures
-from stemedx.ingest.reader import read_signals
-from stemedx.ingest.spectrum_images import _view_spectra
+from stemedx.ingest.view_spectra import view_spectra
 from stemedx.ingest.views import is_spectrum_image
 from stemedx.sheet import SheetRow
 
@@ -60,18 +60,18 @@ def test_spectrum_images(data, name):
     shape, n_channels, ev, nm, photons, beam, tilt = SPECTRA[name]
     if name.endswith(".emd") or "jeol" in name:
         pytest.importorskip("sparse")
-    signals, _ = read_signals(data / "vendor" / name)
-    (image,) = [signal for signal in signals if is_spectrum_image(signal)]
-    (view,) = _view_spectra(image, 0.0, ())
+    contents = read_contents(data / "vendor" / name)
+    (image,) = [signal for signal in contents.signals if is_spectrum_image(signal)]
+    (view,) = view_spectra(image, 0.0, None, ())
     assert view.shape == shape
     assert view.axis.n_channels == n_channels
     assert view.axis.scale_keV * 1e3 == pytest.approx(ev, rel=2e-3)  # calibrations of the files
     assert view.pixel_nm == pytest.approx(nm, rel=1e-2)  # as written above
-    assert view.beam_keV == beam
+    assert image.beam_keV == beam
     assert image.stage_deg == (None if tilt is None else pytest.approx(tilt, abs=1e-3))
     if photons is not None:
-        assert view.counts.sum(dtype="int64") == photons
-    assert view.counts.sum(dtype="int64") > 0
+        assert view.photons.counts.sum(dtype="int64") == photons
+    assert view.photons.counts.sum(dtype="int64") > 0
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -80,14 +80,14 @@ def test_refusals(data, name):
         pytest.importorskip("sparse")
     path = data / "vendor" / name
     with pytest.raises(ValueError, match=re.escape(path.name) + "|vendor") as refusal:
-        gather([path], row(path), 0.2)
+        gather([path], row(path), 0.2, read_contents)
     assert re.search(REFUSED[name], str(refusal.value)), refusal.value
 
 
 def test_one_file_is_no_series(data):
     path = data / "vendor/bruker/test_TEM.bcf"
     with pytest.raises(ValueError, match="test_TEM.bcf: expected a series of several tilts"):
-        gather([path], row(path), 0.2)
+        gather([path], row(path), 0.2, read_contents)
 
 
 def test_edax_with_pixels_that_are_not_square(data, tmp_path):
@@ -95,7 +95,7 @@ def test_edax_with_pixels_that_are_not_square(data, tmp_path):
         archive.extractall(tmp_path)
     (path,) = tmp_path.rglob("*.spd")
     with pytest.raises(ValueError, match="expected square pixels, found 22.83.* x 24.4"):
-        gather([path], row(path), 0.2)
+        gather([path], row(path), 0.2, read_contents)
 
 
 def test_mixed_microscopes_are_no_series(data, tmp_path):
@@ -103,19 +103,19 @@ def test_mixed_microscopes_are_no_series(data, tmp_path):
     for n, name in enumerate(("hspy/core_shell.hspy", "hspy/SiO2 EDS Spectrum Image.hspy")):
         shutil.copy(data / "vendor" / name, tmp_path / f"{10 * n}deg.hspy")
     with pytest.raises(ValueError, match="expected the energy axis of"):
-        gather(raw_files(str(tmp_path), "raw"), row(tmp_path), 0.2)
+        gather(raw_files(str(tmp_path), "raw"), row(tmp_path), 0.2, read_contents)
 
 
 def test_haadf_series(data):
     folder = data / "etspy"
-    pictures = read_pictures(str(folder / "HAADF.dm3"))
+    pictures = read_pictures(str(folder / "HAADF.dm3"), read_contents)
     assert len(pictures) == 91
     assert [pictures[n].view.axis_deg for n in (0, 90)] == pytest.approx([-90, 90], abs=1e-3)
     assert pictures[0].values.shape == (64, 64)
     assert pictures[0].pixel_nm == pytest.approx(17.9, rel=0.01)
-    pictures = read_pictures(str(folder / "HAADF.mrc"))
+    pictures = read_pictures(str(folder / "HAADF.mrc"), read_contents)
     assert (len(pictures), pictures[0].values.shape) == (77, (256, 256))
     assert pictures[0].pixel_nm == pytest.approx(3.36, rel=0.01)
     assert len((folder / "HAADF.rawtlt").read_text().split()) == 77
-    pictures = read_pictures(str(folder / "SerialEM/test_000.mrc"))
+    pictures = read_pictures(str(folder / "SerialEM/test_000.mrc"), read_contents)
     assert (len(pictures), pictures[0].pixel_nm) == (2, pytest.approx(0.788, rel=1e-3))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
+from stemedx.ingest.apart import reading_apart
 from stemedx.ingest.files import raw_files
 from stemedx.ingest.gather import gather
 from stemedx.maps.calibration import fit_calibrated
@@ -21,7 +22,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.data]
 @pytest.fixture
 def l2083(data):
     row = SheetRow(specimen="l2083", raw=str(data / "l2083"), elements=ELEMENTS)
-    series = gather(raw_files(row.raw, "raw"), row, 0.2)
+    with reading_apart() as read:
+        series = gather(raw_files(row.raw, "raw"), row, 0.2, read)
     content, axis = series.content, series.content.axis
     spectra = csr_array(
         (content.counts, content.channels, content.ends),
