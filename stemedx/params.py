@@ -146,6 +146,47 @@ class AlignParams(Model):
     """The tilt axis is searched within this angle of image y where the sheet does not tell, degrees."""
 
 
+class TrainKernelParams(Seeded):
+    """Parameters of the stage `train_kernel` (the CNN-based kernel, from frames of a map)."""
+
+    label: Literal["all_frames", "other_frames"] = "other_frames"
+    """What a mean of some frames is taught to become: the mean of all frames, as published (of which it is a part: noise is kept), or of those that are not in it."""
+
+    n_drawn: int = Field(8, ge=1)
+    """Frames in each bootstrap."""
+
+    n_bootstraps: int = Field(30, ge=1)
+    """Bootstraps that are drawn, and whose predictions are put together."""
+
+    helped: tuple[str, ...] = ("S",)
+    """Elements whose network sees the maps of all others too."""
+
+    base_channels: int = Field(16, ge=2, le=128)
+    """Channels of the first level of the regression; doubled on each of the four below."""
+
+    n_epochs: int = Field(100, ge=1)
+    """Length of the training of the regression: how often each bootstrap is seen."""
+
+    batch: int = Field(8, ge=1)
+    """Bootstraps per update of the regression."""
+
+    crop_px: int = Field(128, ge=16)
+    """Side of the random patches, pixels; the largest multiple of 16 that fits is taken."""
+
+    learning_rate: float = Field(1e-3, gt=0)
+    """Step of Adam in the training of the regression."""
+
+    n_aggregation_epochs: int = Field(400, ge=1)
+    """Length of the training of the aggregation, updates."""
+
+    aggregation_learning_rate: float = Field(1e-4, gt=0)
+    """First step of Adam in the training of the aggregation; halved every 100 epochs."""
+
+
+class KernelParams(Model):
+    """Parameters of the stage `kernel`."""
+
+
 class UNetParams(Model):
     """A compact U-Net."""
 
@@ -443,8 +484,6 @@ WITHOUT_HALVES = ("end_to_end",)
 LATER_METHODS = ("tv", "mlem", "poisson_tv", "fusion", "dip_tv")
 LATER_STAGES = (
     "drift",
-    "train_kernel",
-    "kernel",
     "bootstrap",
     "sizes",
 )
@@ -472,6 +511,8 @@ class RunConfig(Model):
     ingest: IngestParams = IngestParams()
     element_maps: ElementMapsParams = ElementMapsParams()
     align: AlignParams = AlignParams()
+    train_kernel: TrainKernelParams = TrainKernelParams()
+    kernel: KernelParams = KernelParams()
     train_denoiser: TrainDenoiserParams = TrainDenoiserParams()
     denoise: DenoiseParams = DenoiseParams()
     mbir: MbirParams = MbirParams()

@@ -50,8 +50,8 @@ def test_every_rule_file_is_included():
     assert included == STAGES | {"common"}
 
 
-def test_the_snakefile_is_short():
-    assert len((ROOT / "Snakefile").read_text().splitlines()) <= 40
+def test_the_snakefile_holds_little_more_than_a_line_for_each_stage():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) <= len(STAGES) + 20
 
 
 @pytest.mark.parametrize("path", sorted(RULES), ids=lambda path: path.stem)

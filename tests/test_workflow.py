@@ -152,7 +152,7 @@ def test_a_network_of_the_batch_serves_a_new_specimen_untrained(
     write_sheet(*learned_from)
     small_config(**settings)
     made = "results/other/volumes/end_to_end.ome.zarr"
-    done = copy_of_project.snakemake(made)
+    done = copy_of_project.snakemake("--", made)
     assert done.returncode == 0, done.stderr
     volumes, _ = store.read_volumes(copy_of_project.folder / made)
     assert volumes.max() > 0

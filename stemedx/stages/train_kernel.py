@@ -1,0 +1,89 @@
+"""Stage `train_kernel`: frames of a map -> weights of its CNN-based kernel."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from torch import nn
+
+from stemedx import store, tables
+from stemedx.learn.bootstraps import BOOTSTRAPS, Bootstraps, draw_frames
+from stemedx.learn.device import to_device
+from stemedx.learn.kernel import (
+    channels_of,
+    make_kernel,
+    predict,
+    to_stack,
+    train_aggregation,
+    train_regression,
+)
+from stemedx.learn.weights import write_weights
+from stemedx.maps.common_field import on_common_field
+from stemedx.params import TrainKernelParams
+from stemedx.provenance import made_by
+
+log = logging.getLogger(__name__)
+MAP_AXES = ("element", "frame", "y", "x")
+
+
+def run(
+    params: TrainKernelParams, *, device: str, drift: Path, weights: Path, losses: Path
+) -> None:
+    """Read the store `drift`, train the networks of each element, write weights and losses.
+
+    Reads ``(element, frame, y, x)`` counts that lie on each other.
+
+    Parameters
+    ----------
+    params
+        Of the stage.
+    device
+        ``auto``, ``cpu`` or ``cuda``.
+    drift
+        Store to read.
+    weights, losses
+        Safetensors and CSV files to write.
+
+    Raises
+    ------
+    ValueError
+        If CUDA is asked for and there is none, or there are too few frames.
+    """
+    chosen = to_device(device)
+    attrs = store.read_attrs(drift)
+    elements = [line.split("_")[0] for line in attrs["lines"]]
+    frames = on_common_field(
+        store.read_layer(drift, "maps", axes=MAP_AXES, units="count"),
+        store.read_layer(drift, "scanned", axes=MAP_AXES[1:], units="1"),
+    )
+    rng = np.random.default_rng(params.seed)
+    drawn = draw_frames(frames.shape[1], params, rng)
+    pairs = BOOTSTRAPS[params.label](frames, drawn)
+    log.info("%s: %d bootstraps of %d frames each", drift, len(drawn), params.n_drawn)
+    kernels, table = nn.ModuleDict(), pd.DataFrame({"step": pd.Series(dtype=int)})
+    n_channels = []
+    for number, element in enumerate(elements):
+        channels = channels_of(number, len(elements), element in params.helped)
+        own = Bootstraps(pairs.seen[:, channels], pairs.labels[:, channels])
+        kernel = make_kernel(len(channels), len(drawn), params, chosen)
+        regression = train_regression(kernel.regression, own, params, rng)
+        label = frames[number].mean(axis=0, dtype=np.float32)
+        stack = to_stack(predict(kernel.regression, own), label)
+        aggregation = train_aggregation(kernel.aggregation, stack, label, params, rng)
+        for what, found in (("", regression), (", aggregation", aggregation)):
+            named = found.rename(columns={"loss": f"loss of {element}{what}"})
+            table = table.merge(named, on="step", how="outer")
+        kernels[element] = kernel
+        n_channels.append(len(channels))
+    architecture = {
+        "network": "kernel",
+        "elements": elements,
+        "base_channels": params.base_channels,
+        "n_channels": n_channels,
+        "drawn": drawn,
+        "label": params.label,
+    }
+    origin = made_by("train_kernel", params, {"drift": drift}, device=chosen.type)
+    write_weights(weights, kernels, architecture, origin)
+    tables.write(losses, table.sort_values("step"))
