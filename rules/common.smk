@@ -51,6 +51,7 @@ pathvars:
 wildcard_constraints:
     specimen=names,
     dataset=f"({names})(/halves/[0-9]+[ab])?",
+    owner=f"(({names})/(halves/[0-9]+[ab]/)?)?",
     split="[0-9]+",
     method="[a-z][a-z0-9_]*",
     element="[A-Z][a-z]?",
@@ -93,6 +94,38 @@ def specimens():
 def specimen_of(dataset):
     """The specimen that a half data set is a share of."""
     return dataset.split("/")[0]
+
+
+def has_batch_denoiser():
+    """Tell whether Q^D is one network of the batch, which learns from maps with frames."""
+    return run.train_denoiser.method == "paper" and bool(run.train_denoiser.specimens)
+
+
+def learned_from_by_denoiser(wildcards):
+    """What Q^D learns from: the maps of its owner, or kernels for that of the batch."""
+    if wildcards.owner:
+        return {"element_maps": [f"{run.results}/{wildcards.owner}element_maps.zarr"]}
+    kernels = [
+        f"{run.results}/{name}/kernel.zarr" for name in run.train_denoiser.specimens
+    ]
+    return {"kernels": kernels}
+
+
+def kernel_settings():
+    """Parameters of kernels that Q^D trains itself; no others, which would re-run it."""
+    trains_kernels = run.train_denoiser.method == "paper" and not has_batch_denoiser()
+    return settings("train_kernel") if trains_kernels else {}
+
+
+def denoiser_of(dataset, ending):
+    """A file of the network Q^D that serves a dataset."""
+    owner = "" if has_batch_denoiser() else f"{dataset}/"
+    return f"{run.results}/{owner}networks/denoiser.{ending}"
+
+
+def weights_of_denoiser(wildcards):
+    """The weights of the network Q^D that serves a dataset."""
+    return denoiser_of(wildcards.dataset, "safetensors")
 
 
 def alignment_of(wildcards):
@@ -147,7 +180,7 @@ def networks_of(wildcards):
     wanted = methods(wildcards.specimen)
     folder = f"{run.results}/{wildcards.specimen}/networks"
     own = {
-        f"{folder}/denoiser.csv": ("two_step", "end_to_end"),
+        denoiser_of(wildcards.specimen, "csv"): ("two_step", "end_to_end"),
         f"{folder}/enhancer.csv": ("two_step",),
         f"{run.results}/networks/end_to_end.csv": ("end_to_end",),
     }

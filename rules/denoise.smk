@@ -2,7 +2,7 @@ rule denoise:
     """Predict the expected photons of every pixel with Q^D."""
     input:
         element_maps="<results>/{dataset}/element_maps.zarr",
-        weights="<results>/{dataset}/networks/denoiser.safetensors",
+        weights=weights_of_denoiser,
     output:
         denoised=directory("<results>/{dataset}/denoised.zarr"),
     log:

@@ -1,14 +1,14 @@
 rule train_denoiser:
-    """Train Q^D to predict one share of the photons from the other."""
+    """Train Q^D on the photons of a specimen, or on kernels for the whole batch."""
     input:
-        element_maps="<results>/{dataset}/element_maps.zarr",
+        unpack(learned_from_by_denoiser),
     output:
-        weights="<results>/{dataset}/networks/denoiser.safetensors",
-        losses="<results>/{dataset}/networks/denoiser.csv",
+        weights="<results>/{owner}networks/denoiser.safetensors",
+        losses="<results>/{owner}networks/denoiser.csv",
     log:
-        "<results>/{dataset}/logs/train_denoiser.log",
+        "<results>/{owner}logs/train_denoiser.log",
     benchmark:
-        "<results>/{dataset}/benchmarks/train_denoiser.tsv"
+        "<results>/{owner}benchmarks/train_denoiser.tsv"
     conda:
         "../envs/torch.yaml"
     threads: 1
@@ -18,7 +18,8 @@ rule train_denoiser:
         gpu=gpus(),
     params:
         settings=settings("train_denoiser"),
+        kernel_settings=kernel_settings(),
         code=code("train_denoiser"),
-        checkpoint=f"{run.results}/{{dataset}}/checkpoints/denoiser.safetensors",
+        checkpoint=f"{run.results}/{{owner}}checkpoints/denoiser.safetensors",
     script:
         "../workflow_scripts/train_denoiser.py"

@@ -60,3 +60,5 @@ Bootstrapped = Float32[np.ndarray, "bootstrap element y x"]  # means of some fra
 CommonFrames = Real[np.ndarray, "element frame common_y common_x"]  # where all have scanned
 Layers = Float32[np.ndarray, "layer _rows _columns"]  # of the same place
 Scanned = Integer[np.ndarray, "frame y x"]  # 1 where a frame has scanned
+ElementImages = Real[np.ndarray, "element y x"]  # photons of one map of each element
+ElementRates = Float32[np.ndarray, "element y x"]  # expected photons of the same

@@ -193,7 +193,7 @@ class UNetParams(Model):
     base_channels: int = Field(16, ge=4, le=256)
     """Channels of the first level; doubled on each level below."""
 
-    n_levels: int = Field(3, ge=1, le=6)
+    n_levels: int = Field(3, ge=1, le=7)
     """Number of resolutions."""
 
 
@@ -213,8 +213,45 @@ class TrainParams(Seeded, UNetParams):
     """Largest step of Adam; it follows a cosine down to zero."""
 
 
-class TrainDenoiserParams(TrainParams):
-    """Parameters of the stage `train_denoiser` (Q^D by thinning of counts)."""
+class AdversarialParams(TrainParams):
+    """What the published networks need besides: a U-Net and a discriminator."""
+
+    adversarial_weight: float = Field(0.1, ge=0)
+    """method paper: weight of the loss by the discriminator, beside half the mean squared error."""
+
+    discriminator_learning_rate: float = Field(1e-5, gt=0)
+    """method paper: step of Adam for the discriminator; that for the generator is learning_rate."""
+
+    kernel_penalty: float = Field(1e-4, ge=0)
+    """method paper: weight of the mean square of every convolution kernel in the loss."""
+
+    def _insist_levels(self) -> None:
+        """Refuse squares that the published network cannot halve as often as it does.
+
+        Raises
+        ------
+        ValueError
+            If the side is no multiple of 2 to the number of levels, or not larger.
+        """
+        multiple = 2**self.n_levels
+        if self.crop_px % multiple or self.crop_px == multiple:
+            raise ValueError(
+                f"method paper with n_levels {self.n_levels}: crop_px must be a multiple of "
+                f"{multiple} above it, found {self.crop_px}"
+            )
+
+
+class TrainDenoiserParams(AdversarialParams):
+    """Parameters of the stage `train_denoiser` (Q^D)."""
+
+    method: Literal["thinning", "paper"] = "thinning"
+    """thinning: from a share of the photons to the others; paper: from maps to the output of CNN-based kernels, by the published networks."""
+
+    specimens: tuple[str, ...] = ()
+    """method paper: specimens of kind map whose kernels one network of the batch learns from; none: a network per specimen, from kernels of its own photons."""
+
+    n_summed_frames: int = Field(5, ge=1)
+    """method paper: frames that are added up to what the network sees of a map."""
 
     share_min: float = Field(0.3, gt=0, lt=1)
     """Smallest share of the photons that the network sees in training."""
@@ -229,6 +266,8 @@ class TrainDenoiserParams(TrainParams):
     def _ordered(self) -> "TrainDenoiserParams":
         if self.share_min > self.share_max:
             raise ValueError("share_min must not exceed share_max")
+        if self.method == "paper":
+            self._insist_levels()
         return self
 
 
@@ -336,8 +375,11 @@ class ReconstructParams(Model):
         return phases
 
 
-class TrainEnhancerParams(TrainParams):
+class TrainEnhancerParams(AdversarialParams):
     """Parameters of the stage `train_enhancer` (Q^S)."""
+
+    method: Literal["residual", "paper"] = "residual"
+    """residual: a compact network that adds what is missing; paper: the published networks."""
 
     n_epochs: float = Field(50, gt=0)
     """Length of the training: how often, on average, each pixel of the maps is seen."""
@@ -346,7 +388,13 @@ class TrainEnhancerParams(TrainParams):
     """Largest step of Adam; it follows a cosine down to zero."""
 
     weight_decay: float = Field(1e-4, ge=0)
-    """Decay of the weights in each update of AdamW."""
+    """method residual: decay of the weights in each update of AdamW."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> "TrainEnhancerParams":
+        if self.method == "paper":
+            self._insist_levels()
+        return self
 
 
 class EnhanceParams(Model):

@@ -14,6 +14,7 @@ PIXEL_NM = 0.8
 PARAMS = EnhanceParams(step_deg=10)
 AXES = ("element", "tilt", "y", "x")
 ARCHITECTURE = {
+    "method": "residual",
     "network": "enhancer",
     "elements": ["Se", "S"],
     "base_channels": 4,

@@ -51,6 +51,8 @@ def test_weights_and_losses_say_what_they_are(files):
         "base_channels": 4,
         "n_levels": 2,
         "crop_px": 16,
+        "method": "thinning",
+        "specimens": [],
     }
     assert told["made_by"]["stage"] == "train_denoiser"
     assert told["made_by"]["parameters"]["share_max"] == 0.9

@@ -56,6 +56,7 @@ def test_weights_and_losses_say_what_they_are(files):
         "base_channels": 4,
         "n_levels": 2,
         "crop_px": 16,
+        "method": "residual",
     }
     assert told["made_by"]["parameters"]["weight_decay"] == 1e-4
     assert set(told["made_by"]["inputs"]) == {"denoised", "volume", "alignment"}

@@ -1,6 +1,6 @@
 """The CNN-based kernel of Han et al.: one rate of many bootstraps of a map's frames."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,6 +41,7 @@ class Kernel(nn.Module):
 
     def __init__(self, n_channels: int, n_bootstraps: int, base_channels: int) -> None:
         super().__init__()
+        self.n_channels = n_channels
         self.regression = TightFrameUNet(n_channels, base_channels)
         self.aggregation = Aggregation(n_bootstraps)
 
@@ -154,23 +155,23 @@ def to_stack(predicted: PatchArray, label: Image) -> Stack:
 
 def train_aggregation(
     network: Aggregation,
-    stack: Stack,
-    label: Image,
+    stacks: Sequence[Stack],
+    labels: Sequence[Image],
     params: TrainKernelParams,
     rng: np.random.Generator,
 ) -> pd.DataFrame:
     """Teach `network` in place to make the label of all predictions together.
 
-    Its step is halved every hundred epochs; an epoch is one patch.
+    Its step is halved every hundred epochs; an epoch is one patch of every map.
 
     Parameters
     ----------
     network
         ``(patch, bootstrap, y, x)`` to ``(patch, 1, y, x)``.
-    stack
-        From `to_stack`.
-    label
-        ``(y, x)`` mean of all frames.
+    stacks
+        From `to_stack`, one per map.
+    labels
+        ``(y, x)`` mean of all frames, one per map.
     params
         Epochs, patches, steps.
     rng
@@ -182,18 +183,21 @@ def train_aggregation(
         Columns ``step, loss``; see `stemedx.learn.training.fit`.
     """
     device = next(network.parameters()).device
-    scaled = stack.mask * label / max(float(label.max()), TINY)
-    layers = np.concatenate([stack.values[:, 0], scaled[None].astype(np.float32)])
 
     def draw_loss() -> Scalar:
+        number = int(rng.integers(len(stacks)))
+        (values, mask), label = stacks[number], labels[number]
+        scaled = (mask * label / max(float(label.max()), TINY)).astype(np.float32)
+        layers = np.concatenate([values[:, 0], scaled[None]])
         patch = to_patches(_draw(layers, params.crop_px, rng)[None], device)
         unit = patch[:, -1:].amax()
         patch = patch / torch.where(unit > 0, unit, 1.0)
         return functional.mse_loss(network(patch[:, :-1]), patch[:, -1:])
 
     optimiser = torch.optim.Adam(network.parameters(), lr=params.aggregation_learning_rate)
-    schedule = torch.optim.lr_scheduler.StepLR(optimiser, HALVE_EVERY, 0.5)
-    return fit(network, draw_loss, optimiser, params.n_aggregation_epochs, schedule=schedule)
+    schedule = torch.optim.lr_scheduler.StepLR(optimiser, HALVE_EVERY * len(stacks), 0.5)
+    n_steps = params.n_aggregation_epochs * len(stacks)
+    return fit(network, draw_loss, optimiser, n_steps, schedule=schedule)
 
 
 @torch.no_grad()

@@ -2,16 +2,20 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stemedx import store
 from stemedx.arrays import MeasuredMaps, Rates
 from stemedx.counts import in_photons, unclip
+from stemedx.learn.adversarial import read_generator
 from stemedx.learn.blind_spots import blind_copies
 from stemedx.learn.denoising import predict_rates, read_denoiser
 from stemedx.learn.device import to_device
+from stemedx.learn.distilling import predict
 from stemedx.learn.thinning import left_out_copies, thinned_copies
+from stemedx.learn.weights import read_architecture
 from stemedx.params import DenoiseParams
 from stemedx.provenance import made_by
 
@@ -47,13 +51,13 @@ def run(
     """
     chosen = to_device(device)
     maps, attrs = store.read(element_maps, axes=AXES, units=("count", "intensity"))
-    network, tile_px = read_denoiser(weights, attrs["elements"], chosen)
-    rng = np.random.default_rng(params.seed)
+    found = read_architecture(weights, "denoiser", attrs["elements"])
     photons = in_photons(maps, attrs["variance_to_mean"])
-    if attrs["signal"] == "hits":
-        photons = unclip(photons, rng)
-    copies = COPIES[attrs["signal"]](photons, params, rng)
-    rates = predict_rates(network, copies, tile_px=tile_px)
+    if found["method"] == "paper":
+        generator = read_generator(weights, found, chosen)
+        rates = predict(generator, photons, found["units"], found["crop_px"])
+    else:
+        rates = _of_parts(photons, attrs, params, weights=weights, device=chosen)
     # Back from photons, or their stand-ins, to the unit of the maps.
     rates *= np.array(attrs["variance_to_mean"], np.float32)[:, None, None, None]
     _tell(maps, rates, attrs["elements"])
@@ -71,8 +75,27 @@ def run(
             params,
             {"element_maps": element_maps, "weights": weights},
             device=chosen.type,
+            method=found["method"],
+            learned_from=found["specimens"],
         ),
     )
+
+
+def _of_parts(
+    photons: MeasuredMaps,
+    attrs: dict[str, Any],
+    params: DenoiseParams,
+    *,
+    weights: Path,
+    device: Any,
+) -> Rates:
+    """Return what the compact network makes of parts of the photons, on average."""
+    network, tile_px = read_denoiser(weights, attrs["elements"], device)
+    rng = np.random.default_rng(params.seed)
+    if attrs["signal"] == "hits":
+        photons = unclip(photons, rng)
+    copies = COPIES[attrs["signal"]](photons, params, rng)
+    return predict_rates(network, copies, tile_px=tile_px)
 
 
 def _tell(maps: MeasuredMaps, rates: Rates, elements: list[str]) -> None:

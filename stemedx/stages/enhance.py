@@ -7,8 +7,11 @@ import numpy as np
 
 from stemedx import store
 from stemedx.arrays import Rate, Rates
+from stemedx.learn.adversarial import read_generator
 from stemedx.learn.device import to_device
 from stemedx.learn.enhancing import enhance_maps, read_enhancer
+from stemedx.learn.published_enhancing import enhance_published
+from stemedx.learn.weights import read_architecture
 from stemedx.params import EnhanceParams
 from stemedx.project.projector import project
 from stemedx.provenance import made_by
@@ -45,11 +48,16 @@ def run(
     """
     chosen = to_device(device)
     volumes, attrs = store.read_volumes(volume)
-    network, tile_px = read_enhancer(weights, attrs["elements"], chosen)
+    found = read_architecture(weights, "enhancer", attrs["elements"])
     tilt_deg = params.step_deg * np.arange(round(360 / params.step_deg))
     front = project(volumes * np.float32(attrs["pixel_nm"]), tilt_deg[: len(tilt_deg) // 2])
     log.info("%s: projected to %d views", volume, front.shape[1])
-    enhanced = enhance_maps(network, front, tile_px)
+    if found["method"] == "paper":
+        generator = read_generator(weights, found, chosen)
+        enhanced = enhance_published(generator, front, found["units"], found["crop_px"])
+    else:
+        network, tile_px = read_enhancer(weights, attrs["elements"], chosen)
+        enhanced = enhance_maps(network, front, tile_px)
     units = attrs["units"].removesuffix("/nm")
     layers = {
         name: store.Layer(full_circle(half), AXES, units)

@@ -3,13 +3,10 @@
 import logging
 from pathlib import Path
 
-import numpy as np
-from torch import nn
-
 from stemedx import store
-from stemedx.learn.bootstraps import BOOTSTRAPS, Bootstraps
 from stemedx.learn.device import to_device
-from stemedx.learn.kernel import Kernel, aggregate, channels_of, predict, to_stack
+from stemedx.learn.kernel import Kernel
+from stemedx.learn.kernels import apply_kernels, as_module
 from stemedx.learn.weights import read_architecture, read_weights
 from stemedx.maps.common_field import on_common_field
 from stemedx.params import KernelParams
@@ -56,19 +53,12 @@ def run(params: KernelParams, *, device: str, drift: Path, weights: Path, kernel
         element: Kernel(n_channels, len(drawn), base_channels)
         for element, n_channels in zip(elements, found["n_channels"], strict=True)
     }
-    read_weights(weights, nn.ModuleDict(kernels).to(chosen))
-    pairs = BOOTSTRAPS[found["label"]](frames, drawn)
-    rates = []
-    for number, element in enumerate(elements):
-        one = kernels[element]
-        channels = channels_of(number, len(elements), found["n_channels"][number] > 1)
-        own = Bootstraps(pairs.seen[:, channels], pairs.labels[:, channels])
-        label = frames[number].mean(axis=0, dtype=np.float32)
-        stack = to_stack(predict(one.regression, own), label)
-        rates.append(aggregate(one.aggregation, stack, label))
+    read_weights(weights, as_module(kernels).to(chosen))
+    rates, stacks = apply_kernels(list(kernels.values()), frames, drawn, found["label"])
+    for element, stack in zip(elements, stacks, strict=True):
         log.info("%s: %.0f %% within the mask", element, 100 * stack.mask.mean())
     layers = {
-        "rates": store.Layer(np.stack(rates), ("element", "y", "x"), "count"),
+        "rates": store.Layer(rates, ("element", "y", "x"), "count"),
         "counts": store.Layer(frames, MAP_AXES, "count"),
     }
     store.write_group(

@@ -1,23 +1,30 @@
-"""Stage `train_denoiser`: photons of a specimen -> weights of its network Q^D."""
+"""Stage `train_denoiser`: photons -> weights of the network Q^D."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from stemedx import store, tables
-from stemedx.counts import in_photons, unclip
+from stemedx.arrays import MeasuredMaps
+from stemedx.counts import in_photons, to_counts, unclip
+from stemedx.learn.adversarial import make_networks
 from stemedx.learn.blind_spots import BLIND_SPOTS
 from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.denoising import make_denoiser, train
 from stemedx.learn.device import to_device
+from stemedx.learn.distilling import Labelled, of_frames, of_series, train_published, units_of
 from stemedx.learn.thinning import THINNING
 from stemedx.learn.weights import write_weights
-from stemedx.params import TrainDenoiserParams
+from stemedx.params import TrainDenoiserParams, TrainKernelParams
 from stemedx.provenance import made_by
 
 log = logging.getLogger(__name__)
-ARCHITECTURE = {"base_channels", "n_levels", "crop_px"}
+Read = tuple[MeasuredMaps, dict[str, Any]]
+ARCHITECTURE = {"method", "base_channels", "n_levels", "crop_px", "specimens"}
 
 
 def run(  # noqa: PLR0913 - one keyword per file of the rule
@@ -25,11 +32,13 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     *,
     device: str,
     checkpoint: Path,
-    element_maps: Path,
+    element_maps: Path | None = None,
+    kernels: Sequence[Path] = (),
+    kernel_params: TrainKernelParams | None = None,
     weights: Path,
     losses: Path,
 ) -> None:
-    """Read the store `element_maps`, train Q^D on it, write `weights` and `losses`.
+    """Train Q^D on `element_maps`, or on the output of `kernels`; write weights and losses.
 
     Reads ``(element, tilt, y, x)`` counts, which are thinned, or intensities, whose
     neighbours share their noise and which are predicted from further away.
@@ -43,34 +52,99 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     checkpoint
         File that the training is kept in; it goes on from there if it was killed.
     element_maps
-        Store to read.
+        Store to read; None for a network that learns from `kernels`.
+    kernels
+        Stores of maps with frames, for the published network of a batch.
+    kernel_params
+        Of kernels that the published network learns from where there are no such maps.
     weights, losses
         Safetensors and CSV files to write.
 
     Raises
     ------
     ValueError
-        If CUDA is asked for and there is none.
+        If CUDA is asked for and there is none, or the stores have other elements.
     """
     chosen = to_device(device)
-    maps, attrs = store.read(
-        element_maps, axes=("element", "tilt", "y", "x"), units=("count", "intensity")
-    )
     rng = np.random.default_rng(params.seed)
-    photons = in_photons(maps, attrs["variance_to_mean"])
-    if attrs["signal"] == "hits":
-        photons = unclip(photons, rng)
-    log.info("%s: %.0f photons of %s", element_maps, photons.sum(), attrs["elements"])
-    network = make_denoiser(photons, params, chosen)
-    split = BLIND_SPOTS if attrs["signal"] == "intensity" else THINNING
-    origin = made_by("train_denoiser", params, {"element_maps": element_maps}, device=chosen.type)
+    inputs = {f"kernel {path.parent.name}": path for path in kernels}
+    inputs |= {} if element_maps is None else {"element_maps": element_maps}
+    origin = made_by("train_denoiser", params, inputs, device=chosen.type)
     kept = Checkpoint(checkpoint, origin, rng)
-    table = train(network, photons, params, split=split, rng=rng, checkpoint=kept)
-    architecture = {
-        "network": "denoiser",
-        "elements": attrs["elements"],
-        **params.model_dump(include=ARCHITECTURE),
-    }
+    read = None if element_maps is None else _read(element_maps)
+    if params.method == "thinning" and read is not None:
+        network, elements, table = _by_thinning(read, params, device=chosen, kept=kept)
+        more = {}
+    else:
+        labelled, elements = (
+            _of_kernels(kernels, params)
+            if read is None
+            else _of_series(read, kernel_params, device=chosen, rng=rng)
+        )
+        networks = make_networks(len(elements), params, chosen)
+        table = train_published(networks, labelled, params, rng=rng, checkpoint=kept)
+        network, more = networks["generator"], {"units": units_of(labelled)}
+    architecture = {"network": "denoiser", "elements": elements, **more}
+    architecture |= params.model_dump(mode="json", include=ARCHITECTURE)
     write_weights(weights, network, architecture, origin)
     tables.write(losses, table)
     kept.remove()
+
+
+def _read(element_maps: Path) -> Read:
+    """Return the maps of a specimen and what is known of them."""
+    axes, units = ("element", "tilt", "y", "x"), ("count", "intensity")
+    maps, attrs = store.read(element_maps, axes=axes, units=units)
+    log.info("%s: sum %.0f of %s", element_maps, maps.sum(dtype=np.float64), attrs["elements"])
+    return maps, attrs
+
+
+def _by_thinning(
+    read: Read, params: TrainDenoiserParams, *, device: Any, kept: Checkpoint
+) -> tuple[Any, list[str], pd.DataFrame]:
+    """Return the compact network, its elements and losses."""
+    maps, attrs = read
+    photons = in_photons(maps, attrs["variance_to_mean"])
+    if attrs["signal"] == "hits":
+        photons = unclip(photons, kept.rng)
+    network = make_denoiser(photons, params, device)
+    split = BLIND_SPOTS if attrs["signal"] == "intensity" else THINNING
+    table = train(network, photons, params, split=split, rng=kept.rng, checkpoint=kept)
+    return network, attrs["elements"], table
+
+
+def _of_series(
+    read: Read, params: TrainKernelParams | None, *, device: Any, rng: np.random.Generator
+) -> tuple[list[Labelled], list[str]]:
+    """Return the maps of a specimen with rates that kernels made of their own photons."""
+    log.warning(
+        "no maps with frames to learn from (train_denoiser.specimens): Q^D learns from kernels of "
+        "the specimen's own photons, shared out by lot to frames"
+    )
+    maps, attrs = read
+    params = params or TrainKernelParams()
+    counts = to_counts(maps, attrs["variance_to_mean"], rng)
+    labelled = of_series(counts, attrs["elements"], params, device=device, rng=rng)
+    return labelled, attrs["elements"]
+
+
+def _of_kernels(
+    kernels: Sequence[Path], params: TrainDenoiserParams
+) -> tuple[list[Labelled], list[str]]:
+    """Return sums of the frames of maps with the rates that their kernels made."""
+    labelled: list[Labelled] = []
+    elements = store.read_attrs(kernels[0])["elements"]
+    for path in kernels:
+        found = store.read_attrs(path)["elements"]
+        if found != elements:
+            raise ValueError(
+                f"{path}: expected the elements {elements} as in {kernels[0]}, found {found}. "
+                "List maps of the same elements, in the same order, in train_denoiser.specimens."
+            )
+        frames = store.read_layer(
+            path, "counts", axes=("element", "frame", "y", "x"), units="count"
+        )
+        rates = store.read_layer(path, "rates", axes=("element", "y", "x"), units="count")
+        labelled += of_frames(frames, rates, params.n_summed_frames)
+        log.info("%s: %d sums of %d frames", path, frames.shape[1], params.n_summed_frames)
+    return labelled, elements

@@ -2,14 +2,17 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stemedx import store, tables
 from stemedx.alignment import read_geometry
+from stemedx.learn.adversarial import make_networks
 from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.device import to_device
 from stemedx.learn.enhancing import make_enhancer, train
+from stemedx.learn.published_enhancing import train_published, units_of
 from stemedx.learn.weights import write_weights
 from stemedx.params import TrainEnhancerParams
 from stemedx.project.projector import project
@@ -17,7 +20,7 @@ from stemedx.project.warp import align_maps
 from stemedx.provenance import made_by
 
 log = logging.getLogger(__name__)
-ARCHITECTURE = {"base_channels", "n_levels", "crop_px"}
+ARCHITECTURE = {"method", "base_channels", "n_levels", "crop_px"}
 
 
 def run(  # noqa: PLR0913 - one keyword per file of the rule
@@ -68,15 +71,24 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     aligned, coverage = align_maps(maps, geometry)
     log.info("%s: %.0f %% of the aligned maps are measured", denoised, 100 * coverage.mean())
     projected = project(volumes * np.float32(attrs["pixel_nm"]), geometry.tilt_deg)
-    network = make_enhancer(len(maps), params, chosen)
     rng = np.random.default_rng(params.seed)
     inputs = {"denoised": denoised, "volume": volume, "alignment": alignment}
     origin = made_by("train_enhancer", params, inputs, device=chosen.type)
     kept = Checkpoint(checkpoint, origin, rng)
-    table = train(network, projected, aligned, coverage, params, rng=rng, checkpoint=kept)
+    series = (projected, aligned, coverage)
+    more: dict[str, Any] = {}
+    if params.method == "paper":
+        more = {"units": units_of(volumes * np.float32(attrs["pixel_nm"]), aligned)}
+        networks = make_networks(len(maps), params, chosen)
+        table = train_published(networks, *series, params, **more, checkpoint=kept)
+        network = networks["generator"]
+    else:
+        network = make_enhancer(len(maps), params, chosen)
+        table = train(network, *series, params, rng=rng, checkpoint=kept)
     architecture = {
         "network": "enhancer",
         "elements": attrs["elements"],
+        **more,
         **params.model_dump(include=ARCHITECTURE),
     }
     write_weights(weights, network, architecture, origin)

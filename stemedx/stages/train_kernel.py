@@ -4,20 +4,11 @@ import logging
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
-from torch import nn
 
 from stemedx import store, tables
-from stemedx.learn.bootstraps import BOOTSTRAPS, Bootstraps, draw_frames
+from stemedx.learn.bootstraps import draw_frames
 from stemedx.learn.device import to_device
-from stemedx.learn.kernel import (
-    channels_of,
-    make_kernel,
-    predict,
-    to_stack,
-    train_aggregation,
-    train_regression,
-)
+from stemedx.learn.kernels import as_module, train_kernels
 from stemedx.learn.weights import write_weights
 from stemedx.maps.common_field import on_common_field
 from stemedx.params import TrainKernelParams
@@ -59,31 +50,16 @@ def run(
     )
     rng = np.random.default_rng(params.seed)
     drawn = draw_frames(frames.shape[1], params, rng)
-    pairs = BOOTSTRAPS[params.label](frames, drawn)
     log.info("%s: %d bootstraps of %d frames each", drift, len(drawn), params.n_drawn)
-    kernels, table = nn.ModuleDict(), pd.DataFrame({"step": pd.Series(dtype=int)})
-    n_channels = []
-    for number, element in enumerate(elements):
-        channels = channels_of(number, len(elements), element in params.helped)
-        own = Bootstraps(pairs.seen[:, channels], pairs.labels[:, channels])
-        kernel = make_kernel(len(channels), len(drawn), params, chosen)
-        regression = train_regression(kernel.regression, own, params, rng)
-        label = frames[number].mean(axis=0, dtype=np.float32)
-        stack = to_stack(predict(kernel.regression, own), label)
-        aggregation = train_aggregation(kernel.aggregation, stack, label, params, rng)
-        for what, found in (("", regression), (", aggregation", aggregation)):
-            named = found.rename(columns={"loss": f"loss of {element}{what}"})
-            table = table.merge(named, on="step", how="outer")
-        kernels[element] = kernel
-        n_channels.append(len(channels))
+    kernels, table = train_kernels([frames], elements, drawn, params, device=chosen, rng=rng)
     architecture = {
         "network": "kernel",
         "elements": elements,
         "base_channels": params.base_channels,
-        "n_channels": n_channels,
+        "n_channels": [kernels[element].n_channels for element in elements],
         "drawn": drawn,
         "label": params.label,
     }
     origin = made_by("train_kernel", params, {"drift": drift}, device=chosen.type)
-    write_weights(weights, kernels, architecture, origin)
-    tables.write(losses, table.sort_values("step"))
+    write_weights(weights, as_module(kernels), architecture, origin)
+    tables.write(losses, table)

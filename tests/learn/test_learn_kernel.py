@@ -87,7 +87,9 @@ def test_the_aggregation_finds_the_mean_and_keeps_the_counts(truth):
     params = PARAMS.model_copy(
         update={"n_aggregation_epochs": 300, "aggregation_learning_rate": 3e-3}
     )
-    table = train_aggregation(kernel.aggregation, stack, truth, params, np.random.default_rng(1))
+    table = train_aggregation(
+        kernel.aggregation, [stack], [truth], params, np.random.default_rng(1)
+    )
     assert table["loss"].iloc[-1] < 0.05 * table["loss"].iloc[0]
     rate = aggregate(kernel.aggregation, stack, truth)
     assert rate.sum() == pytest.approx((truth * stack.mask).sum(), rel=1e-4)
