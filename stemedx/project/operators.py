@@ -29,15 +29,18 @@ class LinearOperator:
 
 @dataclass(frozen=True)
 class Projector(LinearOperator):
-    """The projector of a tilt series, and the part of it that is not a slice's own.
+    """The projector of a tilt series, and the two that it is made of.
 
     Parameters
     ----------
+    aligned
+        From volumes to aligned maps: what treats slices alike, and apart.
     warp
         Changes aligned maps, in place, into what the scan would have measured.
     unwarp
         Its exact transpose.
     """
 
+    aligned: LinearOperator
     warp: Callable[[Block], None]
     unwarp: Callable[[Block], None]

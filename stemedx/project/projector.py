@@ -8,7 +8,7 @@ from scipy.sparse import csr_array
 from stemedx.arrays import Block, Rates, TiltAngles, Volumes
 from stemedx.project.blocks import block_to_maps, volumes_to_block
 from stemedx.project.geometry import Geometry
-from stemedx.project.operators import Projector
+from stemedx.project.operators import LinearOperator, Projector
 from stemedx.project.parallel import for_each
 from stemedx.project.products import gathering, scattering
 from stemedx.project.system import system_matrix
@@ -36,18 +36,13 @@ def projector(geometry: Geometry, n_elements: int) -> Projector:
         From ``(z, x, y, element)`` to ``(tilt, x, y, element)`` float32 blocks, in
         units of pixels: a volume of ones projects to path lengths in pixels.
     """
-    n_tilts, n_y, n_x = geometry.n_tilts, geometry.n_y, geometry.n_x
-    matrix = system_matrix(geometry.tilt_deg, n_x, n_x)
-    forward_matrix, adjoint_matrix = scattering(matrix), gathering(csr_array(matrix.T))
-    warps = [warp_matrix(geometry, tilt) for tilt in range(n_tilts)]
+    aligned = _aligned(geometry, n_elements)
+    warps = [warp_matrix(geometry, tilt) for tilt in range(geometry.n_tilts)]
     unwarps = [None if matrix is None else csr_array(matrix.T) for matrix in warps]
     warp, unwarp = partial(_warp, matrices=warps), partial(_warp, matrices=unwarps)
-    domain_shape = (n_x, n_x, n_y, n_elements)
-    range_shape = (n_tilts, n_x, n_y, n_elements)
 
     def forward(volume: Block, out: Block | None = None) -> Block:
-        columns = volume.reshape(n_x * n_x, -1)
-        projected = forward_matrix.times(columns, _rows(out, n_tilts * n_x)).reshape(range_shape)
+        projected = aligned.forward(volume, out)
         warp(projected)
         return projected
 
@@ -55,10 +50,29 @@ def projector(geometry: Geometry, n_elements: int) -> Projector:
         if not geometry.is_aligned:
             maps = maps.copy()
             unwarp(maps)
+        return aligned.adjoint(maps, out)
+
+    shapes = aligned.domain_shape, aligned.range_shape
+    return Projector(forward, adjoint, *shapes, aligned, warp, unwarp)
+
+
+def _aligned(geometry: Geometry, n_elements: int) -> LinearOperator:
+    """Return the projector from volumes to aligned maps."""
+    n_tilts, n_y, n_x = geometry.n_tilts, geometry.n_y, geometry.n_x
+    matrix = system_matrix(geometry.tilt_deg, n_x, n_x)
+    forward_matrix, adjoint_matrix = scattering(matrix), gathering(csr_array(matrix.T))
+    domain_shape = (n_x, n_x, n_y, n_elements)
+    range_shape = (n_tilts, n_x, n_y, n_elements)
+
+    def forward(volume: Block, out: Block | None = None) -> Block:
+        columns = volume.reshape(n_x * n_x, -1)
+        return forward_matrix.times(columns, _rows(out, n_tilts * n_x)).reshape(range_shape)
+
+    def adjoint(maps: Block, out: Block | None = None) -> Block:
         columns = maps.reshape(n_tilts * n_x, -1)
         return adjoint_matrix.times(columns, _rows(out, n_x * n_x)).reshape(domain_shape)
 
-    return Projector(forward, adjoint, domain_shape, range_shape, warp, unwarp)
+    return LinearOperator(forward, adjoint, domain_shape, range_shape)
 
 
 def project(volumes: Volumes, tilt_deg: TiltAngles) -> Rates:

@@ -62,12 +62,12 @@ def _iterate(operator: Projector, data: Block, n_outer: int, solve_dual: DualSol
     negative: b is the smaller of t and the threshold 1.
     """
     total, volume = (np.zeros(operator.domain_shape, np.float32) for _ in "tx")
-    dual, misfit = np.zeros_like(data), np.empty_like(data)
+    misfit = np.empty_like(data)
     for _ in progress(range(n_outer), "Bregman iterations", n_outer):
         _aim(total, volume)
         np.subtract(data, operator.forward(volume, misfit), out=misfit)
-        solve_dual(operator, dual, misfit)
-        _step(total, operator.adjoint(dual, volume))
+        operator.unwarp(misfit)
+        _step(total, operator.aligned.adjoint(solve_dual(operator, misfit), volume))
     return volume
 
 

@@ -1,11 +1,13 @@
-"""The inner system of split Bregman, with one unknown per measured pixel.
+"""The inner system of split Bregman, with one unknown per pixel of the aligned maps.
 
-What minimises ``1/2 |A x - y|^2 + penalty/2 |x - q|^2`` is ``q + A^T u``, where u solves
-``(A A^T + penalty) u = y - A q``. There are twenty times fewer pixels than voxels, and
-``A A^T`` of a slice is a dense matrix that all slices share.
+What minimises ``1/2 |W A x - y|^2 + penalty/2 |x - q|^2`` is ``q + A^T v``. A projects
+slices, W warps aligned maps to the measured frame, and v solves ``(S K + penalty) v =
+W^T (y - W A q)`` with ``K = A A^T`` and ``S = W^T W``. There are twenty times fewer pixels
+than voxels, and K is one dense matrix for all slices.
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 from scipy.linalg import inv
@@ -16,20 +18,21 @@ from stemedx.project.operators import Projector
 from stemedx.project.system import system_matrix
 from stemedx.reconstruct.arithmetic import add, dots, scale
 
-# A dense matrix of more pixels takes longer than the sparse one twice, and gigabytes.
+# A dense matrix of more pixels would take longer than the sparse one, and gigabytes.
 MAX_PIXELS = 6000
 # Residual that is left, relative to the right side; in float32 it does not become smaller.
 TOLERANCE = 1e-7
 
-DualSolver = Callable[[Projector, Block, Block], None]
+DualSolver = Callable[[Projector, Block], Block]
+Preconditioner = Callable[[Projector, Block], tuple[Block, Block]]
 
 
 def dual_solver(geometry: Geometry, penalty: float, n_iterations: int) -> DualSolver:
-    """Return what moves ``u`` in place towards solving ``(A A^T + penalty) u = r``.
+    """Return what solves ``(S K + penalty) v = r``, called with the projector and r.
 
-    Called with the projector A, u and r, both ``(tilt, x, y, element)``. Where no map
-    is rotated or shifted, u is the exact solution, by a matrix inverted once;
-    otherwise conjugate gradients start from u.
+    r and v are ``(tilt, x, y, element)`` in the aligned frame. Where no map is rotated
+    or shifted S is the identity: v is then exact, by a matrix inverted once. Otherwise
+    that inverse preconditions conjugate gradients.
 
     Parameters
     ----------
@@ -40,78 +43,75 @@ def dual_solver(geometry: Geometry, penalty: float, n_iterations: int) -> DualSo
     n_iterations
         Conjugate gradients at most.
     """
-    if geometry.n_tilts * geometry.n_x > MAX_PIXELS:
-        return _ConjugateGradients(_through_volume, penalty, n_iterations)
-    overlaps = ray_overlaps(geometry)
-    if geometry.is_aligned:
-        inverse = inverse_of(overlaps, penalty).astype(np.float32)
-        return lambda operator, dual, misfit: _multiply(inverse, misfit, dual)
-    overlaps = overlaps.astype(np.float32)
-    return _ConjugateGradients(
-        lambda operator, dual: _by_overlaps(overlaps, operator, dual), penalty, n_iterations
-    )
+    spread: Preconditioner = _through_volume
+    if geometry.n_tilts * geometry.n_x <= MAX_PIXELS:
+        inverse = inverse_of(ray_overlaps(geometry), penalty)
+        if geometry.is_aligned:
+            return lambda _, right: _multiply(inverse, right)
+        spread = partial(_by_inverse, inverse, np.float32(penalty))
+    return partial(_conjugate_gradients, spread, penalty, n_iterations)
 
 
 def ray_overlaps(geometry: Geometry) -> PixelPairs:
-    """Return ``A A^T`` of one slice, aligned: how much any two rays share."""
+    """Return K of one slice: how much any two rays share."""
     matrix = system_matrix(geometry.tilt_deg, geometry.n_x, geometry.n_x).astype(np.float64)
     return (matrix @ matrix.T).toarray()
 
 
 def inverse_of(overlaps: PixelPairs, penalty: float) -> PixelPairs:
-    """Return the inverse of ``overlaps + penalty``, by its Cholesky factor.
+    """Return the inverse of ``overlaps + penalty``, right to the last digit of float32."""
+    overlaps.flat[:: len(overlaps) + 1] += penalty
+    return inv(overlaps, overwrite_a=True, assume_a="pos").astype(np.float32)
 
-    In float64: the inverse is to be right to the last digit of float32.
+
+def _conjugate_gradients(
+    spread: Preconditioner, penalty: float, n_iterations: int, operator: Projector, right: Block
+) -> Block:
+    """Solve ``(S K + penalty) v = r`` from 0 for each element, as if it were alone.
+
+    The matrix is symmetric in the scalar product ``<a, K b>``. `spread` applies a
+    preconditioner that commutes with K, and K after it: of each vector its product with
+    K is kept beside it.
     """
-    shifted = overlaps + penalty * np.eye(len(overlaps))
-    return inv(shifted, overwrite_a=True, assume_a="pos")
+    n_elements = right.shape[-1]
+    one, penalties = np.ones(n_elements), np.full(n_elements, penalty)
+    solution, residual = np.zeros_like(right), right.copy()
+    direction, projected = spread(operator, residual)
+    length = dots(residual, projected)
+    enough = TOLERANCE**2 * length
+    for _ in range(n_iterations):
+        if (length <= enough).all():
+            break
+        image = projected.copy()
+        operator.warp(image)
+        operator.unwarp(image)
+        add(image, penalties, direction)
+        step = np.where(length <= enough, 0, _ratio(length, dots(projected, image)))
+        add(solution, step, direction)
+        add(residual, -step, image)
+        spread_residual, spread_projected = spread(operator, residual)
+        before, length = length, dots(residual, spread_projected)
+        for vector, new in ((direction, spread_residual), (projected, spread_projected)):
+            scale(vector, _ratio(length, before))
+            add(vector, one, new)
+    return solution
 
 
-class _ConjugateGradients:
-    """Solve ``(A A^T + penalty) u = r`` for each element, as if it were alone."""
-
-    def __init__(
-        self, normal: Callable[[Projector, Block], Block], penalty: float, n_iterations: int
-    ) -> None:
-        self._normal, self._penalty, self._n_iterations = normal, penalty, n_iterations
-
-    def __call__(self, operator: Projector, dual: Block, misfit: Block) -> None:
-        one = np.ones(dual.shape[-1])
-        residual = misfit - self._apply(operator, dual)
-        direction = residual.copy()
-        length, enough = dots(residual, residual), TOLERANCE**2 * dots(misfit, misfit)
-        for _ in range(self._n_iterations):
-            is_solved = length <= enough
-            if is_solved.all():
-                return
-            image = self._apply(operator, direction)
-            step = np.where(is_solved, 0, _ratio(length, dots(direction, image)))
-            add(dual, step, direction)
-            add(residual, -step, image)
-            before, length = length, dots(residual, residual)
-            scale(direction, _ratio(length, before))
-            add(direction, one, residual)
-
-    def _apply(self, operator: Projector, dual: Block) -> Block:
-        image = self._normal(operator, dual)
-        add(image, np.full(dual.shape[-1], self._penalty), dual)
-        return image
+def _by_inverse(
+    inverse: PixelPairs, penalty: np.float32, _: Projector, maps: Block
+) -> tuple[Block, Block]:
+    """Return ``(K + penalty)^-1 m``, and K times it, which is what m has besides."""
+    spread = _multiply(inverse, maps)
+    return spread, maps - penalty * spread
 
 
-def _through_volume(operator: Projector, dual: Block) -> Block:
-    return operator.forward(operator.adjoint(dual))
+def _through_volume(operator: Projector, maps: Block) -> tuple[Block, Block]:
+    """Return m itself, and K times it."""
+    return maps.copy(), operator.aligned.forward(operator.aligned.adjoint(maps))
 
 
-def _by_overlaps(overlaps: PixelPairs, operator: Projector, dual: Block) -> Block:
-    aligned, image = dual.copy(), np.empty_like(dual)
-    operator.unwarp(aligned)
-    _multiply(overlaps, aligned, image)
-    operator.warp(image)
-    return image
-
-
-def _multiply(matrix: PixelPairs, maps: Block, out: Block) -> None:
-    np.matmul(matrix, maps.reshape(len(matrix), -1), out=out.reshape(len(matrix), -1, copy=False))
+def _multiply(matrix: PixelPairs, maps: Block) -> Block:
+    return np.matmul(matrix, maps.reshape(len(matrix), -1)).reshape(maps.shape)
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
