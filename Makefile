@@ -33,6 +33,8 @@ slow: .venv/.test
 
 bench: .venv/.test
 	$(BIN)/python bench/projector.py
+	$(BIN)/python bench/solvers.py
+	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/fidelity.py
 
 lock:

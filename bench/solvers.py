@@ -124,8 +124,8 @@ def skimage_sart(sinograms, n_iterations):
 
 PEERS = {
     "ASTRA SIRT, 1 core": (astra_sirt, "linear", (100,)),
-    "ETSpy SIRT, 2 cores": (etspy_sirt, "strip", (100, 120, 150, 200)),
-    "scikit-image SART, 1 core": (skimage_sart, "linear", (1, 2, 3, 5, 8, 12, 18)),
+    "ETSpy SIRT, 2 cores": (etspy_sirt, "strip", (100, 150)),
+    "scikit-image SART, 1 core": (skimage_sart, "linear", (2, 6, 18)),
 }
 
 
