@@ -25,7 +25,8 @@ def test_no_equivalent_alignment_moves_less(seed, z, y, x):
     least = least_shifts(shifts, TILTS)
     angle = np.deg2rad(TILTS)
     moved = least + np.stack([np.full(5, y), x * np.cos(angle) + z * np.sin(angle)], axis=1)
-    assert np.sum(moved**2) >= np.sum(least**2)
+    # rounding: moves of 1e-12 px change a sum of ten squares by less than it is rounded to
+    assert np.sum(moved**2) >= np.sum(least**2) * (1 - 1e-12)
 
 
 def test_what_tilting_cannot_explain_is_kept():
