@@ -62,11 +62,17 @@ def two_step(measured, folder, run):
         device="cpu",
         checkpoint=folder / "checkpoint",
         element_maps=path["maps"],
+        tilt_series=None,
         weights=d,
         losses=folder / "d",
     )
     denoise.run(
-        run.denoise, device="cpu", element_maps=path["maps"], weights=d, denoised=path["denoised"]
+        run.denoise,
+        device="cpu",
+        element_maps=path["maps"],
+        tilt_series=None,
+        weights=d,
+        denoised=path["denoised"],
     )
     volume = folder / "mbir.ome.zarr"
     mbir.run(run.mbir, denoised=path["denoised"], alignment=path["alignment"], volume=volume)

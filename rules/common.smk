@@ -104,7 +104,11 @@ def has_batch_denoiser():
 def learned_from_by_denoiser(wildcards):
     """What Q^D learns from: the maps of its owner, or kernels for that of the batch."""
     if wildcards.owner:
-        return {"element_maps": [f"{run.results}/{wildcards.owner}element_maps.zarr"]}
+        maps = f"{run.results}/{wildcards.owner}element_maps.zarr"
+        return {
+            "element_maps": [maps],
+            "tilt_series": guides_of(wildcards.owner.rstrip("/")),
+        }
     kernels = [
         f"{run.results}/{name}/kernel.zarr" for name in run.train_denoiser.specimens
     ]
@@ -144,6 +148,19 @@ def tilt_series_of(wildcards):
     if wildcards.method != "haadf":
         return []
     return [f"{run.results}/{specimen_of(wildcards.dataset)}/tilt_series.zarr"]
+
+
+def guides_of(dataset):
+    """The tilt series whose HAADF guides the denoiser; halves would share its noise."""
+    is_half = dataset != specimen_of(dataset)
+    if run.train_denoiser.guide == "none" or is_half:
+        return []
+    return [f"{run.results}/{dataset}/tilt_series.zarr"]
+
+
+def guiding(wildcards):
+    """What guides the denoiser of a dataset."""
+    return guides_of(wildcards.dataset)
 
 
 def halves(wildcards):

@@ -2,6 +2,7 @@ rule denoise:
     """Predict the expected photons of every pixel with Q^D."""
     input:
         element_maps="<results>/{dataset}/element_maps.zarr",
+        tilt_series=guiding,
         weights=weights_of_denoiser,
     output:
         denoised=directory("<results>/{dataset}/denoised.zarr"),

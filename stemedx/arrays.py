@@ -62,3 +62,5 @@ Layers = Float32[np.ndarray, "layer _rows _columns"]  # of the same place
 Scanned = Integer[np.ndarray, "frame y x"]  # 1 where a frame has scanned
 ElementImages = Real[np.ndarray, "element y x"]  # photons of one map of each element
 ElementRates = Float32[np.ndarray, "element y x"]  # expected photons of the same
+MapShape = tuple[int, ...]  # (tilt, y, x)
+Guides = Float32[np.ndarray, "guide tilt y x"]  # images seen beside element maps

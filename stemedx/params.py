@@ -262,12 +262,17 @@ class TrainDenoiserParams(AdversarialParams):
     held_out: float = Field(0.05, gt=0, le=0.5)
     """Share of the photons that training never sees, for the held-out loss."""
 
+    guide: Literal["none", "haadf"] = "none"
+    """haadf: the network also sees the HAADF image of each tilt, where there is one; never in half data sets, which would not be independent."""
+
     @model_validator(mode="after")
     def _ordered(self) -> "TrainDenoiserParams":
         if self.share_min > self.share_max:
             raise ValueError("share_min must not exceed share_max")
         if self.method == "paper":
             self._insist_levels()
+            if self.guide != "none":
+                raise ValueError("guide: the network of method paper sees element maps alone")
         return self
 
 

@@ -90,7 +90,13 @@ SMALL = {
         }
     },
     "align": {"n_refinements": 0},
-    "train_denoiser": {"n_epochs": 2, "base_channels": 8, "batch": 2, "crop_px": 32},
+    "train_denoiser": {
+        "n_epochs": 2,
+        "base_channels": 8,
+        "batch": 2,
+        "crop_px": 32,
+        "guide": "haadf",
+    },
     "denoise": {"n_thinnings": 1},
     "mbir": {"n_outer": 2, "n_inner": 3},
     "reconstruct": {"sirt": {"n_iterations": 5}, "l1": {"n_outer": 2, "n_inner": 3}},

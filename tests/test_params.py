@@ -62,6 +62,10 @@ def test_the_other_configurations_are_valid(path):
         ({"reconstruct": {"phases": {"ZnS": {"zn": 1}}}}, "phase 'ZnS': 'zn' is no element symbol"),
         ({"reconstruct": {"phases": {"ZnS": {"Zn": 0}}}}, "phases.ZnS.Zn = 0: .*greater than 0"),
         ({"train_denoiser": {"share_min": 0.95}}, "share_min must not exceed share_max"),
+        (
+            {"train_denoiser": {"method": "paper", "crop_px": 256, "guide": "haadf"}},
+            "guide: the network of method paper sees element maps alone",
+        ),
         ({"methods": ["end_to_end"]}, "list some of the sheet under train_end_to_end.specimens"),
         (
             {"train_end_to_end": {"specimens": ["a", "b"], "held_out": ["b"]}},

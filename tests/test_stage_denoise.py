@@ -26,6 +26,7 @@ def write_maps(path, maps, signal="counts", variance_to_mean=(1.0, 1.0), **chang
 def files(tmp_path, counts):
     files = {
         "element_maps": tmp_path / "element_maps.zarr",
+        "tilt_series": None,
         "weights": tmp_path / "networks" / "denoiser.safetensors",
     }
     write_maps(files["element_maps"], counts)
@@ -82,6 +83,24 @@ def test_weights_of_other_elements_are_refused(files, counts):
     with pytest.raises(ValueError, match=r"denoiser of Se, Zn, found the denoiser of Se, S\."):
         denoise.run(PARAMS, device="cpu", **files)
     assert not files["denoised"].exists()
+
+
+def test_a_network_is_applied_with_the_guides_that_it_learned_with(files, tmp_path, rng):
+    series = tmp_path / "tilt_series.zarr"
+    layers = {"haadf": store.Layer(rng.random((3, 10, 14), np.float32), AXES[1:], "arb. unit")}
+    store.write_group(series, layers)
+    guided = {**files, "tilt_series": series}
+    with pytest.raises(ValueError, match="guided by 1 images of each tilt, found one guided by 0"):
+        denoise.run(PARAMS, device="cpu", **guided)
+    train = {name: guided[name] for name in ("element_maps", "tilt_series", "weights")}
+    kept, losses = tmp_path / "kept", tmp_path / "losses.csv"
+    train_denoiser.run(TRAINING, device="cpu", checkpoint=kept, losses=losses, **train)
+    written = []
+    for image in (layers["haadf"].values, layers["haadf"].values[:, ::-1]):
+        store.write_group(series, {"haadf": store.Layer(image, AXES[1:], "arb. unit")})
+        denoise.run(PARAMS, device="cpu", **guided)
+        written.append(store.read(files["denoised"], axes=AXES, units="count")[0])
+    assert np.abs(written[0] - written[1]).max() > 0.01
 
 
 def test_a_missing_gpu_is_told(files, monkeypatch):

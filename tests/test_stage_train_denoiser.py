@@ -31,6 +31,7 @@ def files(tmp_path, rng):
     folder = tmp_path / "networks"
     return {
         "element_maps": element_maps,
+        "tilt_series": None,
         "checkpoint": tmp_path / "checkpoints/one.safetensors",
         "weights": folder / "denoiser.safetensors",
         "losses": folder / "denoiser.csv",
@@ -50,6 +51,7 @@ def test_weights_and_losses_say_what_they_are(files):
         "elements": ["Se", "S"],
         "base_channels": 4,
         "n_levels": 2,
+        "n_guides": 0,
         "crop_px": 16,
         "method": "thinning",
         "specimens": [],
@@ -118,7 +120,8 @@ def killing(*given):
 training._update = killing
 names = ("element_maps", "checkpoint", "weights", "losses")
 params = TrainDenoiserParams.model_validate_json(settings)
-train_denoiser.run(params, device="cpu", **dict(zip(names, map(Path, paths))))
+files = dict(zip(names, map(Path, paths)))
+train_denoiser.run(params, device="cpu", tilt_series=None, **files)
 """
 
 

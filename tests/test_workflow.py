@@ -1,11 +1,13 @@
 """The whole workflow, run as a user would run it, on small simulated specimens."""
 
+import json
 import re
 import time
 
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors
 
 from stemedx import store
 
@@ -53,6 +55,20 @@ def test_the_counts_that_reach_the_maps_are_integers(small_run):
     assert np.issubdtype(counts.dtype, np.integer)
     assert (attrs["elements"], len(attrs["tilt_deg"])) == (["Se", "S", "Zn"], counts.shape[1])
     assert attrs["made_by"]["stage"] == "element_maps"
+
+
+def test_haadf_guides_the_whole_and_not_its_halves(small_run):
+    """Noise that both halves saw would look like signal."""
+    read = {}
+    for part in ("", "halves/0a/"):
+        folder = small_run.results / "dot" / part
+        with safetensors.safe_open(folder / "networks/denoiser.safetensors", "pt") as stored:
+            told = json.loads(stored.metadata()["stemedx"])
+        attrs = store.read_attrs(folder / "denoised.zarr")
+        inputs = [told["made_by"]["inputs"], attrs["made_by"]["inputs"]]
+        read[part] = told["architecture"]["n_guides"], ["tilt_series" in names for names in inputs]
+    assert read == {"": (1, [True, True]), "halves/0a/": (0, [False, False])}
+    assert not (small_run.results / "dot/checkpoints").exists()
 
 
 def test_the_halves_add_up_to_the_counts(small_run):

@@ -12,6 +12,7 @@ with log_to(snakemake.log[0]):
         DenoiseParams.model_validate(snakemake.params.settings),
         device=snakemake.resources.device,
         element_maps=Path(snakemake.input.element_maps),
+        tilt_series=next(map(Path, snakemake.input.get("tilt_series", [])), None),
         weights=Path(snakemake.input.weights),
         denoised=Path(snakemake.output.denoised),
     )

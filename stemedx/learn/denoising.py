@@ -9,7 +9,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from stemedx.arrays import MeasuredMaps, PatchArray, Profile, Rates
+from stemedx.arrays import Guides, MeasuredMaps, PatchArray, Profile, Rates
 from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.patches import MIRRORS, draw_windows, to_patches
 from stemedx.learn.samples import Copy, Sample, Split
@@ -18,7 +18,7 @@ from stemedx.learn.training import fit, n_updates, seeded
 from stemedx.learn.weights import read_architecture, read_weights
 from stemedx.networks.denoiser import SMOOTH_PX, Denoiser
 from stemedx.params import TrainDenoiserParams
-from stemedx.tensors import Patches, Scalar, Shares
+from stemedx.tensors import Features, Patches, Scalar, Shares
 
 SMALLEST_RATE = 1e-12  # keeps the logarithm of a rate of 0 finite
 
@@ -59,11 +59,12 @@ def poisson_loss(rates: Patches, counts: Patches, exposures: Shares, told: Patch
 
 
 def make_denoiser(
-    counts: MeasuredMaps, params: TrainDenoiserParams, device: torch.device
+    counts: MeasuredMaps, params: TrainDenoiserParams, device: torch.device, *, n_guides: int = 0
 ) -> Denoiser:
     """Return an untrained network for `counts` ``(element, tilt, y, x)``."""
+    sizes = params.base_channels, params.n_levels, n_guides
     with seeded(params.seed):
-        network = Denoiser(typical_rates(counts), params.base_channels, params.n_levels)
+        network = Denoiser(typical_rates(counts), *sizes)
     return network.to(device)
 
 
@@ -76,7 +77,8 @@ def read_denoiser(path: Path, elements: list[str], device: torch.device) -> tupl
         If the file holds no denoiser of these elements.
     """
     found = read_architecture(path, "denoiser", elements)
-    network = Denoiser([0.0] * len(elements), found["base_channels"], found["n_levels"])
+    sizes = (found[name] for name in ("base_channels", "n_levels", "n_guides"))
+    network = Denoiser([0.0] * len(elements), *sizes)
     read_weights(path, network)
     return network.to(device), found["crop_px"]
 
@@ -87,6 +89,7 @@ def train(
     params: TrainDenoiserParams,
     *,
     split: Split,
+    guides: Guides,
     rng: np.random.Generator,
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
@@ -98,7 +101,7 @@ def train(
     Parameters
     ----------
     network
-        ``(patch, element, y, x)`` counts and their share -> rates.
+        ``(patch, element + guide, y, x)`` counts, guides, and the share -> rates.
     maps
         ``(element, tilt, y, x)`` detected photons, or intensities in units of one.
     params
@@ -106,6 +109,8 @@ def train(
     split
         How what is seen is parted from what is predicted, so that their noise is
         independent.
+    guides
+        ``(guide, tilt, y, x)`` images that are seen too, whole.
     rng
         Source of patches and parts.
     checkpoint
@@ -123,9 +128,14 @@ def train(
     """
     device = next(network.parameters()).device
     trained_on, held_out = split.hold_out(maps, params, rng)
+    held_out = _guided(held_out, guides.swapaxes(0, 1))
 
     def draw_loss() -> Scalar:
-        sample = _draw(trained_on, params, split, rng)
+        windows = draw_windows(maps.shape, params.batch, params.crop_px, rng)
+        patches, guiding = (
+            np.concatenate([window.of(part) for window in windows]) for part in (trained_on, guides)
+        )
+        sample = _turned(_guided(split.draw(patches, params, rng), guiding), rng)
         rates = network(to_patches(sample.seen, device), _per_patch(sample.shares, device))
         return _loss(rates, sample)
 
@@ -146,15 +156,19 @@ def train(
     )
 
 
-def predict_rates(network: nn.Module, copies: Iterable[Copy], *, tile_px: int) -> Rates:
+def predict_rates(
+    network: nn.Module, copies: Iterable[Copy], *, guides: Guides, tile_px: int
+) -> Rates:
     """Return expected photons per pixel, averaged over copies of the maps.
 
     Parameters
     ----------
     network
-        ``(patch, element, y, x)`` counts and their share -> rates.
+        ``(patch, element + guide, y, x)`` counts, guides, and the share -> rates.
     copies
         Parts of the maps; each is mirrored another way.
+    guides
+        ``(guide, tilt, y, x)`` images that are seen too.
     tile_px
         Extent of the patches that the network was trained on.
 
@@ -168,19 +182,20 @@ def predict_rates(network: nn.Module, copies: Iterable[Copy], *, tile_px: int) -
     with torch.no_grad():
         for n, (seen, share, told) in enumerate(copies):
             mirrors = MIRRORS[n % len(MIRRORS)]
-            patches = np.flip(seen, mirrors).swapaxes(0, 1)
+            patches = np.flip(np.concatenate([seen, guides]), mirrors).swapaxes(0, 1)
             rates = _predict(network, patches, np.full(len(patches), share), tile_px)
             total = total + told * np.flip(rates.cpu().numpy(), mirrors).swapaxes(0, 1)
             weight = weight + told
     return np.asarray(total / weight, np.float32)
 
 
-def _draw(
-    maps: MeasuredMaps, params: TrainDenoiserParams, split: Split, rng: np.random.Generator
-) -> Sample:
-    """Return a batch."""
-    windows = draw_windows(maps.shape, params.batch, params.crop_px, rng)
-    sample = split.draw(np.concatenate([window.of(maps) for window in windows]), params, rng)
+def _guided(sample: Sample, guides: PatchArray) -> Sample:
+    """Return a sample in which ``(patch, guide, y, x)`` are seen too."""
+    return sample._replace(seen=np.concatenate([sample.seen, guides], axis=1))
+
+
+def _turned(sample: Sample, rng: np.random.Generator) -> Sample:
+    """Return a sample mirrored and turned at random."""
     mirrors = MIRRORS[rng.integers(len(MIRRORS))]
     turned = {name: np.flip(getattr(sample, name), mirrors) for name in ("seen", "target", "told")}
     if rng.integers(2):
@@ -199,11 +214,11 @@ def _per_patch(values: Profile, device: torch.device) -> Shares:
     return to_patches(values[:, None, None, None], device)
 
 
-def _predict(network: nn.Module, seen: PatchArray, shares: Profile, tile_px: int) -> Patches:
+def _predict(network: nn.Module, seen: PatchArray, shares: Profile, tile_px: int) -> Features:
     """Return rates ``(patch, element, y, x)``, one projection at a time."""
     device = next(network.parameters()).device
 
-    def predict(patch: Patches, share: Shares) -> Patches:
+    def predict(patch: Features, share: Shares) -> Features:
         return over_tiles(lambda tiles: network(tiles, share), patch, tile_px)
 
     parts = to_patches(seen, device).split(1), _per_patch(shares, device).split(1)

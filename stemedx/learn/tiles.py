@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import torch
+from torch import Tensor
+from torch.nn import functional
 
-from stemedx.tensors import Patches
+from stemedx.tensors import Features
 
 
-def over_tiles(predict: Callable[[Patches], Patches], maps: Patches, tile_px: int) -> Patches:
+def over_tiles(predict: Callable[[Features], Features], maps: Features, tile_px: int) -> Features:
     """Return `predict` of `maps`, tile by tile where they are larger than a tile.
 
     Normalisation makes a network depend on the extent of what it sees, so it has to
@@ -17,7 +19,7 @@ def over_tiles(predict: Callable[[Patches], Patches], maps: Patches, tile_px: in
     Parameters
     ----------
     predict
-        ``(patch, channel, y, x)`` to the same shape.
+        ``(patch, channel, y, x)`` to the same extent.
     maps
         Of any extent.
     tile_px
@@ -26,13 +28,15 @@ def over_tiles(predict: Callable[[Patches], Patches], maps: Patches, tile_px: in
     n_y, n_x = maps.shape[-2:]
     if max(n_y, n_x) <= tile_px:
         return predict(maps)
-    total, weights = torch.zeros_like(maps), torch.zeros_like(maps[:1, :1])
+    total: Tensor | float = 0.0
+    weights = torch.zeros_like(maps[:1, :1])
     for y in _tiles(n_y, tile_px):
         for x in _tiles(n_x, tile_px):
-            part = maps[..., y, x]
-            weight = _tent(part.shape[-2])[:, None] * _tent(part.shape[-1])
-            total[..., y, x] += predict(part) * weight.to(maps)
-            weights[..., y, x] += weight.to(maps)
+            part = predict(maps[..., y, x])
+            weight = (_tent(part.shape[-2])[:, None] * _tent(part.shape[-1])).to(part)
+            around = (x.start, n_x - x.stop, y.start, n_y - y.stop)
+            total = total + functional.pad(part * weight, around)
+            weights[..., y, x] += weight
     return total / weights
 
 

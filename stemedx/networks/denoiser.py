@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from stemedx.networks.unet import UNet
-from stemedx.tensors import Patches, Shares
+from stemedx.tensors import Features, Patches, Shares
 
 SMOOTH_PX = 2.0  # standard deviation of the smoothed copy that the network also sees
 # Just enough that an empty map has a finite gain: 10 already moved the sum of faint maps by 7 %.
@@ -27,35 +27,41 @@ class Denoiser(nn.Module):
         Elements with 0 are predicted as 0 everywhere.
     base_channels, n_levels
         Of the U-Net.
+    n_guides
+        Images that it sees besides photons.
     """
 
     typical_rates: Tensor
 
-    def __init__(self, typical_rates: list[float], base_channels: int, n_levels: int) -> None:
+    def __init__(
+        self, typical_rates: list[float], base_channels: int, n_levels: int, n_guides: int = 0
+    ) -> None:
         super().__init__()
         n_elements = len(typical_rates)
         rates = torch.tensor(typical_rates, dtype=torch.float32)[:, None, None]
         self.register_buffer("typical_rates", rates)
-        self.unet = UNet(2 * n_elements, n_elements, base_channels, n_levels)
+        self.n_guides = n_guides
+        self.unet = UNet(2 * n_elements + n_guides, n_elements, base_channels, n_levels)
 
-    def forward(self, seen: Patches, shares: Shares) -> Patches:
+    def forward(self, seen: Features, shares: Shares) -> Features:
         """Return expected photons per pixel at full exposure.
 
         Parameters
         ----------
         seen
-            ``(patch, element, y, x)`` detected photons.
+            ``(patch, element + guide, y, x)`` detected photons, then guides.
         shares
             ``(patch, 1, 1, 1)`` fraction of the full exposure at which they were
             detected.
         """
         # The network works in units of the typical rate; an absent element has none.
+        photons, guides = seen.split([len(self.typical_rates), self.n_guides], 1)
         unit = torch.where(self.typical_rates > 0, self.typical_rates, 1.0)
-        x = seen / (shares * unit)  # (patch, element, y, x)
-        x = torch.cat([x, torch.log1p(smooth(x))], 1)  # (patch, 2 element, y, x)
+        x = photons / (shares * unit)  # (patch, element, y, x)
+        x = torch.cat([x, torch.log1p(smooth(x)), guides], 1)  # (patch, 2 element + guide, y, x)
         rates = self.typical_rates * functional.softplus(self.unet(x))  # (patch, element, y, x)
         expected = (shares * rates).sum((-2, -1), keepdim=True)  # (patch, element, 1, 1)
-        found = seen.sum((-2, -1), keepdim=True)  # (patch, element, 1, 1)
+        found = photons.sum((-2, -1), keepdim=True)  # (patch, element, 1, 1)
         return rates * (found + PRIOR_PHOTONS) / (expected + PRIOR_PHOTONS)
 
 

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from stemedx import store
-from stemedx.arrays import MeasuredMaps, Rates
+from stemedx.arrays import Guides, MeasuredMaps, Rates
 from stemedx.counts import in_photons, unclip
+from stemedx.guides import read_guides
 from stemedx.learn.adversarial import read_generator
 from stemedx.learn.blind_spots import blind_copies
 from stemedx.learn.denoising import predict_rates, read_denoiser
@@ -24,8 +25,14 @@ AXES = ("element", "tilt", "y", "x")
 COPIES = {"counts": thinned_copies, "hits": left_out_copies, "intensity": blind_copies}
 
 
-def run(
-    params: DenoiseParams, *, device: str, element_maps: Path, weights: Path, denoised: Path
+def run(  # noqa: PLR0913 - one keyword per file of the rule
+    params: DenoiseParams,
+    *,
+    device: str,
+    element_maps: Path,
+    tilt_series: Path | None,
+    weights: Path,
+    denoised: Path,
 ) -> None:
     """Read the store `element_maps` and `weights`, write the store `denoised`.
 
@@ -40,6 +47,8 @@ def run(
         ``auto``, ``cpu`` or ``cuda``.
     element_maps, weights
         Store and safetensors file to read.
+    tilt_series
+        Store of the HAADF images that guide the network; None if nothing does.
     denoised
         Store to write.
 
@@ -47,7 +56,7 @@ def run(
     ------
     ValueError
         If CUDA is asked for and there is none, or the weights are of another
-        network or other elements.
+        network or other elements, or of one that saw other guides.
     """
     chosen = to_device(device)
     maps, attrs = store.read(element_maps, axes=AXES, units=("count", "intensity"))
@@ -57,10 +66,13 @@ def run(
         generator = read_generator(weights, found, chosen)
         rates = predict(generator, photons, found["units"], found["crop_px"])
     else:
-        rates = _of_parts(photons, attrs, params, weights=weights, device=chosen)
+        guides = read_guides(tilt_series, photons.shape[1:])
+        rates = _of_parts(photons, guides, attrs, params, weights=weights, device=chosen)
     # Back from photons, or their stand-ins, to the unit of the maps.
     rates *= np.array(attrs["variance_to_mean"], np.float32)[:, None, None, None]
     _tell(maps, rates, attrs["elements"])
+    inputs = {"element_maps": element_maps, "tilt_series": tilt_series, "weights": weights}
+    read = {name: path for name, path in inputs.items() if path is not None}
     store.write(
         denoised,
         rates,
@@ -73,7 +85,7 @@ def run(
         made_by=made_by(
             "denoise",
             params,
-            {"element_maps": element_maps, "weights": weights},
+            read,
             device=chosen.type,
             method=found["method"],
             learned_from=found["specimens"],
@@ -83,6 +95,7 @@ def run(
 
 def _of_parts(
     photons: MeasuredMaps,
+    guides: Guides,
     attrs: dict[str, Any],
     params: DenoiseParams,
     *,
@@ -91,11 +104,16 @@ def _of_parts(
 ) -> Rates:
     """Return what the compact network makes of parts of the photons, on average."""
     network, tile_px = read_denoiser(weights, attrs["elements"], device)
+    if len(guides) != network.n_guides:
+        raise ValueError(
+            f"{weights}: expected a network guided by {len(guides)} images of each tilt, found one "
+            f"guided by {network.n_guides}. Delete the file and run the stage train_denoiser again."
+        )
     rng = np.random.default_rng(params.seed)
     if attrs["signal"] == "hits":
         photons = unclip(photons, rng)
     copies = COPIES[attrs["signal"]](photons, params, rng)
-    return predict_rates(network, copies, tile_px=tile_px)
+    return predict_rates(network, copies, guides=guides, tile_px=tile_px)
 
 
 def _tell(maps: MeasuredMaps, rates: Rates, elements: list[str]) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from stemedx import store, tables
-from stemedx.arrays import MeasuredMaps
+from stemedx.arrays import Guides, MeasuredMaps
 from stemedx.counts import in_photons, to_counts, unclip
+from stemedx.guides import read_guides
 from stemedx.learn.adversarial import make_networks
 from stemedx.learn.blind_spots import BLIND_SPOTS
 from stemedx.learn.checkpoints import Checkpoint
@@ -33,6 +34,7 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     device: str,
     checkpoint: Path,
     element_maps: Path | None = None,
+    tilt_series: Path | None = None,
     kernels: Sequence[Path] = (),
     kernel_params: TrainKernelParams | None = None,
     weights: Path,
@@ -53,6 +55,8 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         File that the training is kept in; it goes on from there if it was killed.
     element_maps
         Store to read; None for a network that learns from `kernels`.
+    tilt_series
+        Store of the HAADF images that guide the network; None if nothing does.
     kernels
         Stores of maps with frames, for the published network of a batch.
     kernel_params
@@ -68,13 +72,15 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     chosen = to_device(device)
     rng = np.random.default_rng(params.seed)
     inputs = {f"kernel {path.parent.name}": path for path in kernels}
-    inputs |= {} if element_maps is None else {"element_maps": element_maps}
+    single = {"element_maps": element_maps, "tilt_series": tilt_series}
+    inputs |= {name: path for name, path in single.items() if path is not None}
     origin = made_by("train_denoiser", params, inputs, device=chosen.type)
     kept = Checkpoint(checkpoint, origin, rng)
     read = None if element_maps is None else _read(element_maps)
     if params.method == "thinning" and read is not None:
-        network, elements, table = _by_thinning(read, params, device=chosen, kept=kept)
-        more = {}
+        guides = read_guides(tilt_series, read[0].shape[1:])
+        network, elements, table = _by_thinning(read, guides, params, device=chosen, kept=kept)
+        more: dict[str, Any] = {"n_guides": len(guides)}
     else:
         labelled, elements = (
             _of_kernels(kernels, params)
@@ -83,7 +89,8 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         )
         networks = make_networks(len(elements), params, chosen)
         table = train_published(networks, labelled, params, rng=rng, checkpoint=kept)
-        network, more = networks["generator"], {"units": units_of(labelled)}
+        network = networks["generator"]
+        more = {"units": units_of(labelled)}
     architecture = {"network": "denoiser", "elements": elements, **more}
     architecture |= params.model_dump(mode="json", include=ARCHITECTURE)
     write_weights(weights, network, architecture, origin)
@@ -100,16 +107,19 @@ def _read(element_maps: Path) -> Read:
 
 
 def _by_thinning(
-    read: Read, params: TrainDenoiserParams, *, device: Any, kept: Checkpoint
+    read: Read, guides: Guides, params: TrainDenoiserParams, *, device: Any, kept: Checkpoint
 ) -> tuple[Any, list[str], pd.DataFrame]:
     """Return the compact network, its elements and losses."""
     maps, attrs = read
     photons = in_photons(maps, attrs["variance_to_mean"])
     if attrs["signal"] == "hits":
         photons = unclip(photons, kept.rng)
-    network = make_denoiser(photons, params, device)
+    log.info("guided by %d images of each tilt", len(guides))
+    network = make_denoiser(photons, params, device, n_guides=len(guides))
     split = BLIND_SPOTS if attrs["signal"] == "intensity" else THINNING
-    table = train(network, photons, params, split=split, rng=kept.rng, checkpoint=kept)
+    table = train(
+        network, photons, params, split=split, guides=guides, rng=kept.rng, checkpoint=kept
+    )
     return network, attrs["elements"], table
 
 

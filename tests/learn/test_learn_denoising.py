@@ -47,9 +47,13 @@ class Scaled(nn.Module):
         return seen / shares
 
 
+def none(counts):
+    return np.zeros((0, *counts.shape[1:]), np.float32)
+
+
 def predict(network, counts, rng, tile_px=256, **params):
     copies = thinned_copies(counts, DenoiseParams(**params), rng)
-    return predict_rates(network, copies, tile_px=tile_px)
+    return predict_rates(network, copies, guides=none(counts), tile_px=tile_px)
 
 
 def shells(rng, peak=1.0):
@@ -99,7 +103,7 @@ def test_training_recovers_the_rate_of_a_flat_image(rng):
     network = Flat()
     counts = rng.poisson(5.0, size=(2, 3, 16, 20)).astype(np.uint16)
     params = TrainDenoiserParams(n_epochs=300, batch=6, learning_rate=0.05)
-    table = train(network, counts, params, split=THINNING, rng=rng)
+    table = train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
     rate = float(torch.exp(network.log_rate.detach()))
     # 5 standard errors of the mean of what was left of 1920 pixels
     assert rate == pytest.approx(counts.mean(), abs=5 * np.sqrt(5.0 / 1920))
@@ -111,7 +115,7 @@ def test_what_is_held_out_is_never_shown(rng):
     network = Flat()
     counts = np.full((1, 1, 16, 20), 3, np.uint16)
     params = TrainDenoiserParams(n_epochs=20, batch=1, held_out=0.5, share_min=0.98, share_max=0.98)
-    train(network, counts, params, split=THINNING, rng=rng)
+    train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
     photons, shares = np.array(network.seen).T
     # of 960 photons half, and 5 standard deviations of the draw
     assert photons.max() <= 480 + 5 * np.sqrt(240)
@@ -123,7 +127,16 @@ def test_trainings_with_one_seed_agree_bit_for_bit(rng):
     weights, tables = [], []
     for _ in range(2):
         network = make_denoiser(counts, SMALL, CPU)
-        tables.append(train(network, counts, SMALL, split=THINNING, rng=np.random.default_rng(7)))
+        tables.append(
+            train(
+                network,
+                counts,
+                SMALL,
+                split=THINNING,
+                guides=none(counts),
+                rng=np.random.default_rng(7),
+            )
+        )
         weights.append(network.state_dict())
     assert tables[0].equals(tables[1])
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
@@ -160,7 +173,7 @@ def test_denoising_beats_the_box_mean_and_keeps_the_photons(rng):
     counts, truth = shells(rng)
     params = TrainDenoiserParams(n_epochs=150, batch=5, base_channels=8, learning_rate=4e-3)
     network = make_denoiser(counts, params, CPU)
-    train(network, counts, params, split=THINNING, rng=rng)
+    train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
     rates = predict(network, counts, rng, n_thinnings=4)
     errors = [
         np.mean((maps - truth) ** 2, axis=(1, 2, 3)) for maps in (rates, box_mean(counts, 11))
@@ -176,7 +189,7 @@ def test_an_element_without_photons_stays_empty_and_harms_no_other(rng):
     counts, _ = shells(rng)
     counts[0] = 0
     network = make_denoiser(counts, SMALL, CPU)
-    train(network, counts, SMALL, split=THINNING, rng=rng)
+    train(network, counts, SMALL, split=THINNING, guides=none(counts), rng=rng)
     rates = predict(network, counts, rng)
     assert not rates[0].any()
     assert rates[1].min() > 0
@@ -186,7 +199,7 @@ def test_an_element_without_photons_stays_empty_and_harms_no_other(rng):
 def test_a_series_without_any_photon_is_zero(rng):
     counts = np.zeros((2, 3, 8, 12), np.uint16)
     network = make_denoiser(counts, SMALL, CPU)
-    table = train(network, counts, SMALL, split=THINNING, rng=rng)
+    table = train(network, counts, SMALL, split=THINNING, guides=none(counts), rng=rng)
     assert not predict(network, counts, rng).any()
     assert np.isfinite(table.to_numpy()).all()
 
@@ -204,9 +217,9 @@ def test_clipped_hits_leave_no_holes_in_the_rate(rng):
     params = TrainDenoiserParams(n_epochs=60, batch=2, base_channels=4, n_levels=2, crop_px=32)
     counts = unclip(hits, rng)
     network = make_denoiser(counts, params, CPU)
-    train(network, counts, params, split=THINNING, rng=rng)
+    train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
     copies = left_out_copies(counts, DenoiseParams(), rng)
-    rates = predict_rates(network, copies, tile_px=48)
+    rates = predict_rates(network, copies, guides=none(counts), tile_px=48)
     at_hits, elsewhere = rates[hits > 0].mean(), rates[hits == 0].mean()
     assert at_hits == pytest.approx(elsewhere, rel=0.06)  # bare hits: 0.7 of it
     assert rates.mean() == pytest.approx(0.3, rel=0.08)  # 5 standard errors are 0.04, unclip 0.02

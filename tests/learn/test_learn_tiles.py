@@ -27,6 +27,11 @@ def test_the_network_sees_the_extent_it_was_trained_on(maps, tile_px, largest):
     assert seen == {largest}
 
 
+def test_there_may_be_fewer_channels_than_were_seen(maps):
+    joined = over_tiles(lambda part: part[:, :1] - 2, maps, 12)
+    torch.testing.assert_close(joined, maps[:, :1] - 2)
+
+
 def test_neighbouring_tiles_fade_into_each_other(maps):
     """Where tiles disagree, no pixel jumps by the whole difference."""
     levels = iter(range(100))
