@@ -40,6 +40,7 @@ FrameCounts = Integer[np.ndarray, "element frame detector"]  # photons of one ti
 ByFrame = Real[np.ndarray, " _frame"]  # as many as a tilt has
 SphereMap = Float[np.ndarray, "theta phi"]  # one value per direction
 Point = Float64[np.ndarray, " 3"]  # (z, y, x), voxels
+Pixels = Real[np.ndarray, "..."]  # one value per pixel, of any number of maps
 Block = Float32[np.ndarray, "..."]  # solver layout, see project/blocks.py
 PixelPairs = Float[np.ndarray, "pixel pixel"]  # of all tilts of one slice
 Pictures = Real[np.ndarray, "element down across"]  # the same place in every element

@@ -355,6 +355,33 @@ class HaadfParams(Model):
 Phases = dict[str, dict[str, Annotated[float, Field(gt=0)]]]
 
 
+class CountingParams(Model):
+    """A method that reads the photons themselves, with gain and background."""
+
+
+class MlemParams(CountingParams):
+    """Maximum likelihood by expectation maximisation, from a flat start."""
+
+    n_iterations: int = Field(20, ge=1)
+    """Number of iterations; the noise grows with it."""
+
+
+class PoissonTvParams(CountingParams):
+    """Likelihood of the photons with total variation."""
+
+    coupling: Literal["joint", "separate"] = "joint"
+    """joint: the elements share their edges (vectorial total variation); separate: each has its own."""
+
+    tv_weight: float | None = Field(None, gt=0)
+    """Weight of the total variation, nat per square pixel of edge of solid matter; by the dose if empty."""
+
+    gap: float = Field(0.01, gt=0)
+    """The solver stops when the duality gap, which bounds what is left to gain, is below this, nat per photon."""
+
+    max_iterations: int = Field(2000, ge=1)
+    """Or after this many iterations, with a warning."""
+
+
 class ReconstructParams(Model):
     """Parameters of the stage `reconstruct`: one section per method."""
 
@@ -368,6 +395,8 @@ class ReconstructParams(Model):
     fbp: FbpParams = FbpParams()
     sirt: SirtParams = SirtParams()
     l1: FilteredL1Params = FilteredL1Params()
+    mlem: MlemParams = MlemParams()
+    poisson_tv: PoissonTvParams = PoissonTvParams()
     haadf: HaadfParams = HaadfParams()
 
     @field_validator("phases")
@@ -531,10 +560,10 @@ class ReportParams(Model):
 
 # The methods of the stage `reconstruct`: all its sections but the definitions of phases.
 RECONSTRUCT_METHODS = tuple(name for name in ReconstructParams.model_fields if name != "phases")
-METHODS = ("fbp", "sirt", "l1", "two_step", "end_to_end")
+METHODS = ("fbp", "sirt", "l1", "mlem", "poisson_tv", "two_step", "end_to_end")
 # T has learned from volumes of whole data: applied to halves it would tell both the same.
 WITHOUT_HALVES = ("end_to_end",)
-LATER_METHODS = ("tv", "mlem", "poisson_tv", "fusion", "dip_tv")
+LATER_METHODS = ("tv", "fusion", "dip_tv")
 LATER_STAGES = (
     "drift",
     "bootstrap",

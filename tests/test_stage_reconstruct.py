@@ -5,19 +5,27 @@ import numpy as np
 import pytest
 
 from stemedx import store
-from stemedx.params import ReconstructParams
+from stemedx.params import RECONSTRUCT_METHODS, ReconstructParams
 from stemedx.project.projector import project
 from stemedx.stages import reconstruct
 
 PIXEL_NM = 0.8
 TILT_DEG = np.array([-60.0, -30.0, -5.0, 20.0, 45.0])
 SHARED = {"tilt_deg": TILT_DEG.tolist(), "pixel_nm": PIXEL_NM}
+COUNTED = {
+    "signal": "counts",
+    "variance_to_mean": [1.0, 1.0],
+    "gain": [[1.0] * 5] * 2,
+    "background": [[0.0] * 5] * 2,
+}
 PARAMS = ReconstructParams.model_validate(
     {
         "fbp": {"filter_px": 3},
         "sirt": {"filter_px": 3, "n_iterations": 20},
         "l1": {"filter_px": 3, "n_outer": 5, "n_inner": 4, "penalty": 10.0},
         "haadf": {"n_iterations": 20, "vacuum_px": 3},
+        "mlem": {"n_iterations": 20},
+        "poisson_tv": {"tv_weight": 0.3, "gap": 0.05, "max_iterations": 300},
     }
 )
 
@@ -36,7 +44,8 @@ def stores(tmp_path, truth, rng):
     element_maps, tilt_series = tmp_path / "element_maps.zarr", tmp_path / "tilt_series.zarr"
     axes = ("element", "tilt", "y", "x")
     counts = rng.poisson(maps).astype(np.uint16)
-    store.write(element_maps, counts, axes=axes, units="count", elements=["Se", "S"], **SHARED)
+    known = {"elements": ["Se", "S"], **COUNTED, **SHARED}
+    store.write(element_maps, counts, axes=axes, units="count", **known)
     haadf = store.Layer(maps.sum(axis=0) + 50, ("tilt", "y", "x"), "arb. unit")
     store.write_group(tilt_series, {"haadf": haadf}, has_haadf=True, **SHARED)
     layers = {
@@ -49,7 +58,7 @@ def stores(tmp_path, truth, rng):
     return {**inputs, "volume": tmp_path / "volumes" / "method.ome.zarr"}
 
 
-@pytest.mark.parametrize("method", ["fbp", "sirt", "l1"])
+@pytest.mark.parametrize("method", ["fbp", "sirt", "l1", "mlem", "poisson_tv"])
 def test_volumes_are_photons_per_nm(stores, truth, method):
     reconstruct.run(PARAMS, method=method, **stores)
     volumes, attrs = store.read_volumes(stores["volume"])
@@ -84,6 +93,40 @@ def test_intensities_stay_intensities(stores):
     assert store.read_attrs(stores["volume"])["units"] == "intensity/nm"
 
 
+def test_photons_are_read_with_what_is_known_of_them(stores):
+    """The background comes as a total, an intensity as a multiple of that of one photon."""
+    maps, attrs = store.read(stores["element_maps"], axes=reconstruct.MAP_AXES, units="count")
+    known = {key: attrs[key] for key in ("elements", *SHARED, *COUNTED)}
+    known |= {"signal": "intensity", "variance_to_mean": [0.5, 0.02]}
+    photons = np.array([0.5, 0.02])[:, None, None, None]
+    known["background"] = np.stack([[7.0 * 0.5] * 5, [3.0 * 0.02] * 5]).tolist()
+    scaled = (maps * photons).astype(np.float32)
+    store.write(
+        stores["element_maps"], scaled, axes=reconstruct.MAP_AXES, units="intensity", **known
+    )
+    reconstruct.run(PARAMS, method="mlem", **stores)
+    volumes, found = store.read_volumes(stores["volume"])
+    assert found["background"][0] == pytest.approx([7 / 70] * 5)
+    assert found["background"][1] == pytest.approx([3 / 70] * 5)
+    expected = ((maps.sum(axis=(1, 2, 3)) - np.array([7, 3]) * 5) * photons.ravel()) / 5 / PIXEL_NM
+    assert volumes.sum(axis=(1, 2, 3)) == pytest.approx(expected, rel=0.05)
+
+
+def test_weights_of_the_alignment_reach_the_method(stores):
+    reconstruct.run(PARAMS, method="mlem", **stores)
+    before, _ = store.read_volumes(stores["volume"])
+    layers = {
+        "rotation_deg": store.Layer(np.zeros(5), ("tilt",), "deg"),
+        "shift_px": store.Layer(np.zeros((5, 2)), ("tilt", "axis"), "pixel"),
+        "weight": store.Layer(np.zeros((5, 5, 14), np.float32), ("tilt", "y", "x"), "1"),
+    }
+    store.write_group(stores["alignment"], layers, map_shape=[5, 14], **SHARED)
+    reconstruct.run(PARAMS, method="mlem", **stores)
+    after, _ = store.read_volumes(stores["volume"])
+    assert before.any()
+    assert not after.any()
+
+
 def test_provenance_tells_the_method_and_its_own_code(stores):
     digests = {}
     for method in ("fbp", "sirt"):
@@ -98,7 +141,8 @@ def test_methods_are_not_imported_until_they_are_asked_for():
     """Or the change of one would rerun all of them."""
     tree = ast.parse(Path(reconstruct.__file__).read_text())
     names = [node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
-    assert not [name for name in names if name.startswith("stemedx.reconstruct")]
+    methods = {f"stemedx.reconstruct.{method}" for method in RECONSTRUCT_METHODS}
+    assert not methods & set(names)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +158,7 @@ def test_same_code_same_numbers(stores, method, std):
 
 
 def test_an_unknown_method_is_refused(stores):
-    with pytest.raises(ValueError, match="one of the methods fbp, sirt, l1, haadf, found 'art'"):
+    with pytest.raises(ValueError, match="one of the methods fbp, sirt, l1.*, haadf, found 'art'"):
         reconstruct.run(PARAMS, method="art", **stores)
 
 

@@ -61,6 +61,17 @@ def test_halves_of_intensities_add_up_on_average(paths, rng):
     assert (attrs["signal"], attrs["variance_to_mean"]) == ("intensity", factors.tolist())
 
 
+def test_what_was_counted_over_the_whole_map_halves(paths, counts):
+    more = {"lines": ["Se_La", "S_Ka"], "signal": "counts", "variance_to_mean": [1.0, 1.0]}
+    totals = {"background": [[8.0, 4.0, 2.0]] * 2, "net": [[3.0] * 3] * 2, "gain": [[1.0] * 3] * 2}
+    store.write(paths["element_maps"], counts, axes=AXES, units="count",
+                made_by={"stage": "x"}, **totals, **more, **ATTRS)  # fmt: skip
+    split.run(SplitParams(), split=0, **paths)
+    attrs = halves(paths, "count")[2]
+    assert attrs["background"] == [[4.0, 2.0, 1.0]] * 2
+    assert (attrs["net"], attrs["gain"]) == ([[1.5] * 3] * 2, [[1.0] * 3] * 2)
+
+
 def test_seed_and_split_both_choose_the_draw(paths, counts):
     write(paths["element_maps"], counts, "count", [1.0, 1.0])
     drawn = {}

@@ -5,11 +5,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from stemedx import store
-from stemedx.alignment import read_geometry
-from stemedx.arrays import MeasuredMaps
-from stemedx.params import RECONSTRUCT_METHODS, ReconstructParams
+from stemedx.alignment import read_geometry, read_weights
+from stemedx.arrays import MeasuredMaps, Series
+from stemedx.params import RECONSTRUCT_METHODS, CountingParams, ReconstructParams
+from stemedx.project.geometry import Geometry
 from stemedx.provenance import made_by
+from stemedx.reconstruct.measured import Measured
 
 log = logging.getLogger(__name__)
 MAP_AXES = ("element", "tilt", "y", "x")
@@ -47,7 +51,14 @@ def run(
     log.info("%s of %s: %s, sum %g", method, attrs["elements"], maps.shape, maps.sum(dtype=float))
     # By name, so that the code digest of one method does not depend on the others.
     module = f"stemedx.reconstruct.{method}"
-    volumes = import_module(module).reconstruct(maps, geometry, own)
+    solver = import_module(module)
+    facts: dict[str, Any] = {}
+    if isinstance(own, CountingParams):
+        measured, per_photon = _measured(maps, geometry, attrs, read_weights(alignment))
+        found = solver.reconstruct(measured, own)
+        volumes, facts = found.volumes * per_photon, found.facts
+    else:
+        volumes = solver.reconstruct(maps, geometry, own)
     volumes /= attrs["pixel_nm"]
     inputs = {"element_maps": element_maps, "tilt_series": tilt_series, "alignment": alignment}
     read = {name: path for name, path in inputs.items() if path is not None}
@@ -59,8 +70,24 @@ def run(
         units=f"{attrs['units']}/nm",
         tilt_deg=attrs["tilt_deg"],
         method=method,
+        **facts,
         made_by=made_by("reconstruct", own, read, module),
     )
+
+
+def _measured(
+    maps: MeasuredMaps, geometry: Geometry, attrs: dict[str, Any], weight: Series
+) -> tuple[Measured, np.ndarray]:
+    """Return the photons with what is known of them, and the value of one of each element.
+
+    Intensities are divided by that of one photon; the background comes as a total.
+    """
+    per_photon = np.array(attrs["variance_to_mean"], np.float32)[:, None, None, None]
+    photons = maps if attrs["units"] == "count" else maps / per_photon
+    background = np.array(attrs["background"]) / per_photon[..., 0, 0] / maps[0, 0].size
+    gain = np.array(attrs["gain"], np.float64)
+    measured = Measured(photons, geometry, attrs["signal"], gain, background, weight)
+    return measured, per_photon
 
 
 def _read_haadf(tilt_series: Path | None) -> tuple[MeasuredMaps, dict[str, Any]]:

@@ -13,6 +13,7 @@ from stemedx.provenance import made_by
 
 log = logging.getLogger(__name__)
 AXES = ("element", "tilt", "y", "x")
+TOTALS = ("background", "net", "net_variance")
 
 
 def run(params: SplitParams, *, split: int, element_maps: Path, a: Path, b: Path) -> None:
@@ -38,6 +39,8 @@ def run(params: SplitParams, *, split: int, element_maps: Path, a: Path, b: Path
     halves = split_counts(to_counts(maps, factors, rng), 0.5, rng)
     units = attrs["units"]
     kept = {key: attrs[key] for key in attrs if key not in ("axes", "units", "made_by")}
+    # what was counted over the whole map halves with the photons
+    kept |= {key: (np.array(attrs[key]) / 2).tolist() for key in TOTALS if key in attrs}
     origin = made_by("split", params, {"element_maps": element_maps}, split=split)
     for path, half in zip((a, b), halves, strict=True):
         log.info("%s: %d photons", path, half.sum())

@@ -1,0 +1,150 @@
+"""Negative log-likelihoods of measured maps: value, slope, conjugate, proximal step.
+
+Each is a function of the expected photons q of a pixel, times the pixel's weight w.
+``poisson``: ``q - y log q``. ``bernoulli``, of hits clipped to 0 or 1: q where there was
+none, ``-log(1 - exp(-q))`` where there was one. ``gaussian``: ``(q - y)^2 / 2``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import no_type_check
+
+import numpy as np
+from numba import njit
+from scipy.special import xlogy
+
+from stemedx.arrays import Pixels
+
+compiled = njit(nogil=True, cache=True, error_model="numpy")
+N_NEWTON = 3  # from a start that is right to second order: down to rounding in float32
+TINY = 1e-12
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """One of the three.
+
+    Attributes
+    ----------
+    value, slope
+        Of expected photons, counts and weight, pixel by pixel.
+    conjugate
+        Of a slope, counts and weight: the largest ``slope q - value(q)`` over q.
+    step_plane
+        Compiled proximal step of the conjugate on one tilt, see `_stepper`.
+    """
+
+    value: Callable[[Pixels, Pixels, Pixels], Pixels]
+    slope: Callable[[Pixels, Pixels, Pixels], Pixels]
+    conjugate: Callable[[Pixels, Pixels, Pixels], Pixels]
+    step_plane: Callable[..., None]
+
+
+def _poisson_value(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    return weight * (expected - xlogy(counts, np.maximum(expected, TINY)))
+
+
+def _poisson_slope(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    return weight * (1 - counts / np.maximum(expected, TINY))
+
+
+def _poisson_conjugate(slope: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    at = counts * weight
+    return xlogy(at, at / np.maximum(weight - slope, TINY)) - at
+
+
+def _bernoulli_value(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    hit = -np.log(-np.expm1(-np.maximum(expected, TINY)))
+    return weight * np.where(counts > 0, hit, expected)
+
+
+def _bernoulli_slope(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    hit = -1 / np.expm1(np.maximum(expected, TINY))
+    return weight * np.where(counts > 0, hit, 1)
+
+
+def _bernoulli_conjugate(slope: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    down = np.maximum(-slope, TINY)
+    hit = -down * np.log1p(weight / down) - weight * np.log1p(down / np.maximum(weight, TINY))
+    return np.where((counts > 0) & (weight > 0), hit, 0)
+
+
+def _gaussian_value(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    return weight * (expected - counts) ** 2 / 2
+
+
+def _gaussian_slope(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    return weight * (expected - counts)
+
+
+def _gaussian_conjugate(slope: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    return slope**2 / (2 * np.maximum(weight, TINY)) + slope * counts
+
+
+@compiled
+@no_type_check
+def _poisson_step(v, y, w, sigma):
+    return 0.5 * (v + w - np.sqrt((v - w) ** 2 + 4 * sigma * w * y))
+
+
+@compiled
+@no_type_check
+def _bernoulli_step(v, y, w, sigma):
+    if y == 0:
+        return min(v, w)
+    # 1 / (exp(q) - 1) is 1/q - 1/2 to second order: a quadratic equation; then Newton,
+    # from the side where a step cannot overshoot
+    a = v - 0.5 * w
+    q = max((a + np.sqrt(a * a + 4 * sigma * w)) / (2 * sigma), 1e-9)
+    for _ in range(N_NEWTON):
+        grown = np.expm1(q)
+        q -= (sigma * q - v - w / grown) / (sigma + w * (grown + 1) / (grown * grown))
+    return -w / np.expm1(q)
+
+
+@compiled
+@no_type_check
+def _gaussian_step(v, y, w, sigma):
+    return (v - sigma * y) * w / (w + sigma)
+
+
+def _stepper(step):  # type: ignore[no-untyped-def] # compiled functions have no type
+    """Return the compiled step of the dual of tilt t.
+
+    `dual` moves to the proximal point of the conjugate at ``dual + sigma q`` with
+    ``sigma = strength / (factor * path)``, relaxed. Pixels that no voxel projects to
+    keep their dual; `of_volume` follows the relaxed volume, by linearity, from the
+    projection of the extrapolated one.
+    """
+
+    @njit(nogil=True, error_model="numpy")
+    @no_type_check
+    def step_plane(t, dual, of_volume, projected, given, steps):  # noqa: PLR0913
+        counts, weight, background, factor, path = given
+        strength, relaxation = steps
+        _, n_x, n_y, n_elements = dual.shape
+        for x in range(n_x):
+            for y in range(n_y):
+                for e in range(n_elements):
+                    length = factor[t, e] * path[t, x, y]
+                    if length <= 0 or weight[t, x, y] <= 0:
+                        continue
+                    here = projected[t, x, y, e] * factor[t, e]
+                    before = of_volume[t, x, y, e]
+                    of_volume[t, x, y, e] = before + relaxation * 0.5 * (here - before)
+                    sigma = strength[e] / length
+                    old = dual[t, x, y, e]
+                    v = old + sigma * (here + background[t, e])
+                    new = step(v, counts[t, x, y, e], weight[t, x, y], sigma)
+                    dual[t, x, y, e] = old + relaxation * (new - old)
+
+    return step_plane
+
+
+POISSON = Likelihood(_poisson_value, _poisson_slope, _poisson_conjugate, _stepper(_poisson_step))
+BERNOULLI = Likelihood(
+    _bernoulli_value, _bernoulli_slope, _bernoulli_conjugate, _stepper(_bernoulli_step)
+)
+GAUSSIAN = Likelihood(
+    _gaussian_value, _gaussian_slope, _gaussian_conjugate, _stepper(_gaussian_step)
+)

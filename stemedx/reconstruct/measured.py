@@ -1,0 +1,134 @@
+"""Element maps together with what is known of how they were counted."""
+
+import logging
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import maximum_filter
+
+from stemedx.arrays import MeasuredMaps, PerMap, Series, Volumes
+from stemedx.project.geometry import Geometry
+
+log = logging.getLogger(__name__)
+SIGNALS = ("counts", "hits", "intensity")
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What a statistical reconstruction reads.
+
+    Attributes
+    ----------
+    maps
+        ``(element, tilt, y, x)`` photons, hits, or intensities over `variance_to_mean`,
+        in the measured frame.
+    geometry
+        Tilts, and how each map is aligned.
+    signal
+        ``counts``, ``hits`` or ``intensity``.
+    gain
+        ``(element, tilt)`` factor on the photons of the specimen: dose and shadowing.
+    background
+        ``(element, tilt)`` photons per pixel that are not of the element; 0 where the
+        data do not tell.
+    weight
+        ``(tilt, y, x)`` from 0, a pixel not to be used, to 1.
+    """
+
+    maps: MeasuredMaps
+    geometry: Geometry
+    signal: str
+    gain: PerMap
+    background: PerMap
+    weight: Series
+
+    def __post_init__(self) -> None:
+        """Refuse maps and knowledge that do not belong together."""
+        if self.signal not in SIGNALS:
+            raise ValueError(
+                f"expected a signal out of {', '.join(SIGNALS)}, found {self.signal!r}. "
+                "Make the element maps again."
+            )
+        expected = {"gain": self.maps.shape[:2], "background": self.maps.shape[:2]}
+        expected["weight"] = self.maps.shape[1:]
+        for name, shape in expected.items():
+            found = getattr(self, name).shape
+            if found != shape:
+                raise ValueError(
+                    f"expected {name} of shape {shape} for maps of shape {self.maps.shape}, "
+                    f"found {found}. Make the element maps and the alignment again."
+                )
+
+    def with_maps(self, maps: MeasuredMaps) -> "Measured":
+        """Return the same acquisition with other photons."""
+        return replace(self, maps=maps)
+
+
+@dataclass(frozen=True, eq=False)
+class Reconstruction:
+    """What a statistical reconstruction found.
+
+    Attributes
+    ----------
+    volumes
+        ``(element, z, y, x)`` photons per voxel at gain 1, in the aligned frame.
+    facts
+        What was fitted or chosen along, as plain data.
+    """
+
+    volumes: Volumes
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def without_hot_pixels(measured: Measured) -> Measured:
+    """Return the same with weight 0 where a pixel stands far out of all its neighbours.
+
+    One such pixel, a cosmic ray or a fault of the detector, can hold as many photons as
+    the specimen. A pixel is hot if it exceeds twice the brightest of its eight
+    neighbours by more than chance would do once in 10^8 pixels.
+    """
+    around = np.ones((1, 1, 3, 3), bool)
+    around[0, 0, 1, 1] = False
+    counts = measured.maps * np.asarray(measured.weight > 0)
+    near = 2.0 * maximum_filter(counts, footprint=around, mode="constant")
+    hot = (counts > near + 6 * np.sqrt(near) + 9).any(axis=0)
+    if not hot.any():
+        return measured
+    tilt, y, x = (int(place) for place in np.argwhere(hot)[0])
+    log.warning("%d hot pixels are left out, the first at tilt %d, y %d, x %d",
+                int(hot.sum()), tilt, y, x)  # fmt: skip
+    return replace(measured, weight=np.where(hot, np.float32(0), measured.weight))
+
+
+def binned(measured: Measured, n: int) -> Measured:
+    """Return maps of ``n x n`` pixels summed into one; edges that are left over are cut.
+
+    Sums of hits are counts nearly: what clipping took away stays away. Rows and columns
+    are cut on both sides, so that the centre stays where it is (half a pixel off where
+    an odd number is cut).
+    """
+    if n == 1:
+        return measured
+    geometry = measured.geometry
+    weight = _summed(measured.weight, n) / n**2
+    with np.errstate(invalid="ignore"):
+        # photons of pixels in use, per share of the pixel in use
+        used = _summed(measured.maps * measured.weight, n)
+        maps = np.where(weight > 0, used / np.maximum(weight, 1e-6), 0)
+    shift = None if geometry.shift_px is None else geometry.shift_px / n
+    coarse = replace(geometry, n_y=maps.shape[2], n_x=maps.shape[3], shift_px=shift)
+    signal = "counts" if measured.signal == "hits" else measured.signal
+    return Measured(
+        maps.astype(np.float32), coarse, signal, measured.gain,
+        measured.background * n**2, weight.astype(np.float32),
+    )  # fmt: skip
+
+
+def _summed(images: np.ndarray, n: int) -> np.ndarray:
+    """Return sums over squares of the last two axes."""
+    *before, n_y, n_x = images.shape
+    low_y, low_x = n_y % n // 2, n_x % n // 2
+    cut = images[..., low_y : low_y + n_y // n * n, low_x : low_x + n_x // n * n]
+    squares = cut.reshape(*before, n_y // n, n, n_x // n, n)
+    return squares.sum(axis=(-3, -1), dtype=np.float64)

@@ -1,0 +1,275 @@
+"""Penalised likelihood over non-negative volumes, by a primal-dual method."""
+
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from stemedx.arrays import Block
+from stemedx.project.operators import LinearOperator
+from stemedx.project.parallel import for_each
+from stemedx.reconstruct import kernels
+from stemedx.reconstruct.likelihoods import Likelihood
+
+log = logging.getLogger(__name__)
+RELAXATION = 1.8  # over-relaxed: any value below 2 converges
+EVERY = 20  # iterations from one look at the gap to the next
+LARGEST = 10.0  # volumes are scaled so that solid matter is about 1
+SECONDS_BETWEEN_LINES = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Maps, what is known of how they came about, and the penalty.
+
+    The expected photons of a pixel are ``factor * (A x) + background``; x is the
+    volume in units of `scale`, so that elements of any yield have edges of one height.
+
+    Parameters
+    ----------
+    operator
+        The A, from ``(z, x, y, element)`` to ``(tilt, x, y, element)``.
+    counts
+        ``(tilt, x, y, element)`` float32 photons, hits or rates.
+    weight
+        ``(tilt, x, y)`` from 0, not to be used, to 1.
+    factor, background
+        ``(tilt, element)`` float32: gain times scale, and photons per pixel, > 0.
+    likelihood
+        Of the counts.
+    tv_weight
+        Nat per unit of total variation.
+    group
+        ``(element)`` integers: elements of a group share the edges.
+    """
+
+    operator: LinearOperator
+    counts: Block
+    weight: Block
+    factor: np.ndarray
+    background: np.ndarray
+    likelihood: Likelihood
+    tv_weight: float
+    group: np.ndarray
+
+
+@dataclass
+class State:
+    """Where a solution stands: a start for the next, similar problem.
+
+    Attributes
+    ----------
+    volume
+        ``(z, x, y, element)`` in units of the scale.
+    dual
+        ``(tilt, x, y, element)``: slopes of the likelihood; None to take them at `volume`.
+    tv_dual
+        ``(axis, z, x, y, element)``; None to start from 0.
+    balance
+        Of the steps; None to find it on the way.
+    """
+
+    volume: Block
+    dual: Block | None = None
+    tv_dual: Block | None = None
+    balance: "Balance | None" = None
+
+
+@dataclass(frozen=True)
+class Balance:
+    """How long the dual steps are, relative to the primal one.
+
+    Attributes
+    ----------
+    data
+        ``(element)``, of the likelihood.
+    tv
+        Of the total variation.
+    """
+
+    data: np.ndarray
+    tv: float
+
+
+@dataclass(frozen=True)
+class Check:
+    """One look at the convergence, in nat: the least objective is between the two."""
+
+    iteration: int
+    objective: float
+    bound: float
+
+    @property
+    def gap(self) -> float:
+        """How far the objective can be from its least value, at most."""
+        return self.objective - self.bound
+
+
+def minimise(
+    problem: Problem, state: State, *, gap_per_photon: float, max_iterations: int
+) -> tuple[State, list[Check]]:
+    """Minimise likelihood plus total variation over ``0 <= x <= LARGEST``.
+
+    Stops when the duality gap, an upper bound of what is left to gain, is below
+    `gap_per_photon` times the photons. Primal and dual steps are preconditioned by the
+    sums of columns and rows, and balanced by how far each has moved: a ratio that is
+    right for one dose is a hundred times off for another.
+
+    Parameters
+    ----------
+    problem
+        What to minimise.
+    state
+        Where to start; its arrays are used up.
+    gap_per_photon
+        Of the objective, nat.
+    max_iterations
+        Stop here in any case, with a warning.
+
+    Returns
+    -------
+    state, checks
+        The solution, and how the gap fell.
+
+    References
+    ----------
+    Chambolle & Pock (2011), J. Math. Imaging Vis. 40, 120-145; Pock & Chambolle (2011),
+    Proc. IEEE ICCV, 1762-1769 (preconditioning); Condat (2013), J. Optim. Theory Appl.
+    158, 460-479 (relaxation).
+    """
+    photons = float((problem.counts * problem.weight[..., None]).sum(dtype=np.float64))
+    wanted = gap_per_photon * max(photons, 1.0)
+    iteration, checks = _Iteration(problem, state), []
+    for check in iteration.run(max_iterations):
+        checks.append(check)
+        if check.gap <= wanted:
+            break
+    else:
+        log.warning(
+            "not converged after %d iterations: %.3g nat per photon may be left to gain, wanted "
+            "%.3g. Raise max_iterations.", max_iterations, checks[-1].gap / max(photons, 1.0),
+            gap_per_photon,
+        )  # fmt: skip
+    return iteration.state(), checks
+
+
+class _Iteration:
+    """The arrays of the iteration, in memory taken once."""
+
+    def __init__(self, problem: Problem, state: State) -> None:
+        self._problem = problem
+        operator, factor = problem.operator, problem.factor
+        self._volume = state.volume
+        self._start = state.volume.copy()
+        self._extrapolated = state.volume.copy()
+        self._of_volume = operator.forward(state.volume) * factor[:, None, None]
+        self._projected = np.empty_like(self._of_volume)
+        self._scaled = np.empty_like(self._of_volume)
+        self._back = np.empty_like(self._volume)
+        self._dual = self._slope() if state.dual is None else state.dual
+        self._dual_start = self._dual.copy()
+        shape = (3, *self._volume.shape)
+        self._tv_dual = np.zeros(shape, np.float32) if state.tv_dual is None else state.tv_dual
+        ones = np.ones(operator.domain_shape, np.float32)
+        self._path = np.ascontiguousarray(operator.forward(ones)[..., 0])
+        seen = operator.adjoint(np.broadcast_to(factor[:, None, None], operator.range_shape).copy())
+        # the largest column: one step for all voxels of an element
+        self._columns = np.maximum(seen.max(axis=(0, 1, 2)), 1e-6).astype(np.float64)
+        self._balance = state.balance or self._first_balance()
+        self._adapts, self._next_balance = state.balance is None, EVERY
+
+    def state(self) -> State:
+        """Return where the iteration stands."""
+        return State(self._volume, self._dual, self._tv_dual, self._balance)
+
+    def run(self, max_iterations: int) -> Iterator[Check]:
+        """Iterate, and look at the gap now and then."""
+        told = time.monotonic()
+        for iteration in range(max_iterations + 1):
+            np.multiply(self._dual, self._problem.factor[:, None, None], out=self._scaled)
+            self._problem.operator.adjoint(self._scaled, self._back)
+            if iteration % EVERY == 0 or iteration == max_iterations:
+                check = self._check(iteration)
+                if time.monotonic() - told > SECONDS_BETWEEN_LINES:
+                    told = time.monotonic()
+                    log.info("iteration %d: objective %.6g, gap %.3g nat", iteration,
+                             check.objective, check.gap)  # fmt: skip
+                yield check
+                self._rebalance(iteration)
+            # before a look, the plain step: its point meets the constraints exactly
+            is_plain = (iteration + 1) % EVERY == 0 or iteration + 1 == max_iterations
+            self._step(1.0 if is_plain else RELAXATION)
+
+    def _step(self, relaxation: float) -> None:
+        problem, balance = self._problem, self._balance
+        relax = np.float32(relaxation)
+        step = (1 / (balance.data * self._columns + 6 * balance.tv)).astype(np.float32)
+        tv_step, tv_weight = np.float32(balance.tv / 2), np.float32(problem.tv_weight)
+        given = (problem.counts, problem.weight, problem.background, problem.factor, self._path)
+        steps = (balance.data.astype(np.float32), relax)
+        planes, n_values = range(len(self._volume)), self._volume.size
+        for_each(lambda z: kernels.primal_plane(
+            z, self._volume, self._extrapolated, self._back, self._tv_dual, step,
+            np.float32(LARGEST), relax), planes, n_values)  # fmt: skip
+        problem.operator.forward(self._extrapolated, self._projected)
+        for_each(lambda t: problem.likelihood.step_plane(
+            t, self._dual, self._of_volume, self._projected, given, steps),
+            range(len(self._dual)), self._dual.size)  # fmt: skip
+        for_each(lambda z: kernels.tv_dual_plane(
+            z, self._extrapolated, self._tv_dual, tv_step, problem.group, tv_weight, relax),
+            planes, n_values)  # fmt: skip
+
+    def _check(self, iteration: int) -> Check:
+        problem, sums = self._problem, np.zeros((2, len(self._volume)))
+
+        def look(z: int) -> None:
+            sums[0, z] = kernels.tv_plane(z, self._volume, problem.group)
+            sums[1, z] = kernels.unmet_plane(z, self._back, self._tv_dual)
+
+        for_each(look, range(len(self._volume)), self._volume.size)
+        total_variation, unmet = sums.sum(axis=1)
+        weight = problem.weight[..., None]
+        likelihood = problem.likelihood
+        expected = self._of_volume + problem.background[:, None, None]
+        misfit = likelihood.value(expected, problem.counts, weight)
+        conjugate = likelihood.conjugate(self._dual, problem.counts, weight)
+        conjugate -= self._dual * problem.background[:, None, None]
+        objective = misfit.sum(dtype=np.float64) + problem.tv_weight * total_variation
+        bound = -conjugate.sum(dtype=np.float64) - LARGEST * unmet
+        return Check(iteration, float(objective), float(bound))
+
+    def _slope(self) -> Block:
+        problem = self._problem
+        expected = self._of_volume + problem.background[:, None, None]
+        slope = problem.likelihood.slope(expected, problem.counts, problem.weight[..., None])
+        return slope.astype(np.float32)
+
+    def _first_balance(self) -> Balance:
+        """Return the steps for moves as large as the start itself."""
+        size = _sums(self._volume**2) + 1e-3 * self._volume[..., 0].size
+        moved = _sums(self._dual**2 * self._path[..., None] * self._problem.factor[:, None, None])
+        data = np.sqrt(moved / (self._columns * size))
+        return Balance(np.maximum(data, 1e-6), max(self._problem.tv_weight, 1e-6))
+
+    def _rebalance(self, iteration: int) -> None:
+        """Balance the steps by how far each part has moved: less and less often."""
+        if iteration != self._next_balance or not self._adapts:
+            return
+        self._next_balance *= 2
+        size = _sums((self._volume - self._start) ** 2)
+        lengths = self._path[..., None] * self._problem.factor[:, None, None]
+        data = _sums((self._dual - self._dual_start) ** 2 * lengths)
+        tv = float((self._tv_dual**2).sum(dtype=np.float64))
+        if (size > 0).all() and (data > 0).all() and tv > 0:
+            old, total = self._balance, float(size.sum())
+            self._balance = Balance(
+                np.sqrt(old.data * np.sqrt(data / (self._columns * size))),
+                float(np.sqrt(old.tv * np.sqrt(2 * tv / (6 * total)))),
+            )
+
+
+def _sums(block: Block) -> np.ndarray:
+    """Return the sum of each element, ``(element,)`` float64."""
+    return block.sum(axis=(0, 1, 2), dtype=np.float64)

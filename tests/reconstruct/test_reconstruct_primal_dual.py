@@ -1,0 +1,157 @@
+"""The primal-dual solver against other solvers of the same problem."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+from skimage.restoration import denoise_tv_chambolle
+
+from stemedx.project import parallel
+from stemedx.project.operators import LinearOperator
+from stemedx.reconstruct.likelihoods import BERNOULLI, GAUSSIAN, POISSON
+from stemedx.reconstruct.primal_dual import Problem, State, minimise
+
+JOINT = np.zeros(2, np.int64)
+
+
+@pytest.fixture
+def problem(operator, volume, rng):
+    """Two elements of some tens of photons per pixel, gains and backgrounds of their own."""
+    factor = rng.uniform(20, 40, (4, 2)).astype(np.float32)
+    background = rng.uniform(0.5, 2, (4, 2)).astype(np.float32)
+    expected = operator.forward(volume) * factor[:, None, None] + background[:, None, None]
+    counts = rng.poisson(expected).astype(np.float32)
+    weight = rng.uniform(0.3, 1, counts.shape[:3]).astype(np.float32)
+    return Problem(operator, counts, weight, factor, background, POISSON, 2.0, JOINT)
+
+
+def start(problem):
+    return State(np.full(problem.operator.domain_shape, 0.1, np.float32))
+
+
+def solved(problem, gap=1e-4):
+    return minimise(problem, start(problem), gap_per_photon=gap, max_iterations=400)
+
+
+@pytest.mark.parametrize("likelihood", [POISSON, BERNOULLI, GAUSSIAN], ids=["p", "b", "g"])
+def test_without_penalty_it_agrees_with_a_quasi_newton_method(problem, dense, likelihood):
+    counts = problem.counts
+    if likelihood is BERNOULLI:
+        counts = np.minimum(counts * (np.arange(counts.size).reshape(counts.shape) % 3), 1)
+        problem = replace(problem, factor=problem.factor / 20, background=problem.background / 9)
+    problem = replace(
+        problem, likelihood=likelihood, counts=counts.astype(np.float32), tv_weight=0.0
+    )
+    shape, weight = problem.operator.range_shape, problem.weight[..., None]
+    factor, background = problem.factor[:, None, None], problem.background[:, None, None]
+
+    def merit(x):
+        expected = (dense @ x).reshape(shape) * factor + background
+        value = likelihood.value(expected, problem.counts, weight).sum()
+        slope = likelihood.slope(expected, problem.counts, weight) * factor
+        return value, dense.T @ slope.ravel()
+
+    bounds = [(0, 10)] * dense.shape[1]
+    reference = minimize(merit, np.full(dense.shape[1], 0.1), jac=True, bounds=bounds,
+                         options={"maxiter": 1000, "maxfun": 2000, "ftol": 1e-13})  # fmt: skip
+    state, checks = solved(problem)
+    # of the objective: the solution itself is not unique
+    span = merit(np.full(dense.shape[1], 0.1))[0] - reference.fun
+    last = checks[-1]
+    # hits say little about where photons come from: a flat valley
+    near = 1e-2 if likelihood is BERNOULLI else 1e-3
+    assert last.objective == pytest.approx(reference.fun, abs=near * span)
+    assert last.bound <= reference.fun + 1e-5 * span
+    assert merit(state.volume.ravel())[0] == pytest.approx(last.objective, abs=1e-4 * span)
+
+
+def test_total_variation_agrees_with_that_of_scikit_image(rng):
+    """With A the identity and a Gaussian likelihood it denoises a volume, one per element."""
+    shape = (6, 7, 5, 1)
+    truth = np.ones(shape) + (np.arange(6) > 2)[:, None, None, None]
+    noisy = (truth + 0.3 * rng.standard_normal(shape)).astype(np.float32)
+
+    def copy(values, out=None):
+        if out is None:
+            return values.copy()
+        out[:] = values
+        return out
+
+    one = np.ones((6, 1), np.float32)
+    problem = Problem(
+        LinearOperator(copy, copy, shape, shape), noisy, np.ones(shape[:3], np.float32), one,
+        0 * one, GAUSSIAN, 0.2, np.zeros(1, np.int64),
+    )  # fmt: skip
+    state, _ = solved(problem, gap=1e-4)
+    expected = denoise_tv_chambolle(noisy[..., 0], weight=0.2, eps=1e-9, max_num_iter=3000)
+    assert state.volume[..., 0] == pytest.approx(expected, abs=5e-3)
+
+
+def test_the_gap_falls_and_bounds_what_is_left_to_gain(problem):
+    _, exact = solved(problem)
+    _, rough = minimise(problem, start(problem), gap_per_photon=1e-3, max_iterations=400)
+    least = exact[-1].objective
+    assert rough[-1].gap < 1e-3 * (problem.counts * problem.weight[..., None]).sum() < rough[0].gap
+    for check in rough:
+        # rounding of sums of thousands of float32
+        assert check.bound <= least + 0.01
+        assert check.objective >= least - 0.01
+
+
+def test_a_start_at_the_solution_stops_at_once(problem):
+    state, checks = solved(problem, gap=1e-3)
+    _, again = minimise(problem, state, gap_per_photon=1.1e-3, max_iterations=100)
+    assert len(again) == 1 < len(checks)
+
+
+def test_shared_edges_differ_from_separate_ones(problem):
+    joint, separate = solved(problem, 1e-2), solved(replace(problem, group=np.arange(2)), 1e-2)
+    # the length of a joint step is at most the sum of the lengths
+    assert joint[1][-1].objective < separate[1][-1].objective - 1
+    alone = replace(
+        problem, counts=problem.counts[..., :1].copy(), factor=problem.factor[:, :1].copy(),
+        background=problem.background[:, :1].copy(), group=JOINT[:1],
+        operator=_first_element(problem.operator),
+    )  # fmt: skip
+    found = solved(alone, 1e-2)[0].volume[..., 0]
+    assert separate[0].volume[..., 0] == pytest.approx(found, abs=0.02)
+
+
+def _first_element(operator):
+    """The same operator for one element."""
+
+    def doubled(apply):
+        def one(values, out=None):
+            result = apply(np.repeat(values, 2, axis=-1))[..., :1]
+            if out is None:
+                return result.copy()
+            out[:] = result
+            return out
+
+        return one
+
+    return LinearOperator(
+        doubled(operator.forward), doubled(operator.adjoint),
+        (*operator.domain_shape[:-1], 1), (*operator.range_shape[:-1], 1),
+    )  # fmt: skip
+
+
+def test_it_says_when_it_has_not_converged(problem, caplog):
+    with caplog.at_level(logging.WARNING):
+        minimise(problem, start(problem), gap_per_photon=1e-9, max_iterations=7)
+    assert "not converged after 7 iterations" in caplog.text
+
+
+def test_nothing_gives_nothing(problem):
+    empty = replace(problem, counts=np.zeros_like(problem.counts))
+    state, _ = minimise(empty, start(problem), gap_per_photon=1e-2, max_iterations=300)
+    assert state.volume.max() < 1e-3
+
+
+def test_a_volume_is_the_same_whatever_the_number_of_threads(problem, monkeypatch):
+    first, _ = minimise(problem, start(problem), gap_per_photon=1e-4, max_iterations=30)
+    monkeypatch.setattr(parallel, "WORTH_A_THREAD", 0)
+    second, _ = minimise(problem, start(problem), gap_per_photon=1e-4, max_iterations=30)
+    assert np.array_equal(first.volume, second.volume)
