@@ -26,6 +26,7 @@ INGEST_COLUMNS = (
     "pixel_nm",
     "signal",
     "frames",
+    "kind",
 )
 # Set for the second, short run that makes the report after something has failed.
 FINISHED_ONLY = "STEMEDX_FINISHED_ONLY"

@@ -108,6 +108,16 @@ class IngestParams(Model):
     """Channels below hold the zero peak of the detector and are left out, keV."""
 
 
+class DriftParams(Model):
+    """Parameters of the stage `drift`."""
+
+    max_shift_px: float = Field(20.0, ge=0)
+    """Largest shift from one frame to the next that is searched, pixels."""
+
+    smooth_px: float = Field(1.0, ge=0)
+    """Standard deviation of the Gaussian applied to HAADF frames before they are compared, pixels."""
+
+
 class ElementMapsParams(Seeded):
     """Parameters of the stage `element_maps`."""
 
@@ -565,7 +575,6 @@ METHODS = ("fbp", "sirt", "l1", "mlem", "poisson_tv", "two_step", "end_to_end")
 WITHOUT_HALVES = ("end_to_end",)
 LATER_METHODS = ("tv", "fusion", "dip_tv")
 LATER_STAGES = (
-    "drift",
     "bootstrap",
     "sizes",
 )
@@ -591,6 +600,7 @@ class RunConfig(Model):
 
     simulate: SimulateParams = SimulateParams()
     ingest: IngestParams = IngestParams()
+    drift: DriftParams = DriftParams()
     element_maps: ElementMapsParams = ElementMapsParams()
     align: AlignParams = AlignParams()
     train_kernel: TrainKernelParams = TrainKernelParams()

@@ -46,7 +46,7 @@ class SheetRow(BaseModel):
     haadf: Text = None
     pixel_nm: PositiveNumber = None
     signal: Signal = None
-    kind: Literal["series"] = "series"
+    kind: Literal["series", "map"] = "series"
     tilt_axis_deg: Number = None
     phases: Names = ()
     size_images: Text = None

@@ -8,6 +8,7 @@ from stemedx.ingest.raw_writer import write_haadf, write_spectrum_image
 from stemedx.params import ElementMapsParams, IngestParams
 from stemedx.sheet import SheetRow
 from stemedx.stages import element_maps, ingest
+from tests.ingest.conftest import write_signal
 
 TILTS = (-30.0, 5.0, 20.0)
 
@@ -154,3 +155,21 @@ def test_velox_frames_from_file_to_table(data, tmp_path, places):
         by_map = frames.groupby(["element", "tilt_deg"], sort=False).counts.sum()
         assert sorted(by_map) == sorted(totals)
         assert frames.whole.all()
+
+
+def test_frames_of_a_map(places, tmp_path, rng):
+    frames = rng.poisson(0.4, (4, 3, 5)).astype(np.uint8)
+    axes = [("frame", "", 0.0, 1.0), ("y", "nm", 0.0, 0.8), ("x", "nm", 0.0, 0.8)]
+    for name in ("S", "HAADF"):
+        write_signal(tmp_path / f"raw/{name}.hspy", frames, axes, title=name)
+    row = SheetRow(specimen="x", raw=str(tmp_path / "raw"), elements="S", kind="map")
+    ingest.run(IngestParams(), row=row, simulated=[], **places)
+    path = places["tilt_series"]
+    maps_axes = ("element", "frame", "y", "x")
+    maps = store.read_layer(path, "maps", axes=maps_axes, units="count")
+    assert np.array_equal(maps, frames[None])
+    haadf = store.read_layer(path, "haadf", axes=maps_axes[1:], units="arb. unit")
+    assert np.array_equal(haadf, frames)
+    attrs = store.read_attrs(path)
+    assert (attrs["content"], attrs["pixel_nm"], attrs["lines"]) == ("frames", 0.8, ["S"])
+    assert len(tables.read(places["manifest"], ("file", "counts"))) == 1

@@ -4,11 +4,13 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from stemedx import store, tables
 from stemedx.ingest.apart import reading_apart
 from stemedx.ingest.files import raw_files
+from stemedx.ingest.frames import FrameSeries, gather_frames
 from stemedx.ingest.gather import gather
 from stemedx.ingest.series import SparseSpectra, TiltSeries
 from stemedx.params import IngestParams
@@ -28,6 +30,8 @@ def run(
 ) -> None:
     """Check the raw files of a specimen; write `tilt_series` and its `manifest`.
 
+    Of a specimen of kind `map` the store holds frames: ``(element, frame, y, x)``.
+
     Parameters
     ----------
     params
@@ -40,12 +44,17 @@ def run(
         Store and CSV to write.
     """
     files = raw_files(str(simulated[0]) if simulated else row.raw, "raw")
+    haadf = raw_files(row.haadf, "haadf") if row.haadf else []
     with reading_apart() as read:
+        if row.kind == "map":
+            frames = gather_frames(files, row, read)
+            _write_frames(frames, params, row, tilt_series, files + haadf)
+            tables.write(manifest, pd.DataFrame(frames.manifest))
+            return
         series = gather(files, row, params.min_keV, read)
     table = pd.DataFrame(series.manifest)
     origins = ", ".join(sorted(set(table.tilt_origin) - {""}))
     _tell(row.specimen, series, origins)
-    haadf = raw_files(row.haadf, "haadf") if row.haadf else []
     layers, attrs = _content(series, params.min_keV, row.frame_range)
     if series.haadf is not None:
         layers["haadf"] = store.Layer(series.haadf, ("tilt", "y", "x"), "arb. unit")
@@ -64,6 +73,30 @@ def run(
         **attrs,
     )
     tables.write(manifest, table)
+
+
+def _write_frames(
+    series: FrameSeries, params: IngestParams, row: SheetRow, tilt_series: Path, files: list[Path]
+) -> None:
+    """Write the frames of a 2-D acquisition."""
+    log.info(
+        "%s: %d frames of %d x %d pixels of %g nm, %d counts",
+        *(row.specimen, *series.maps.shape[1:], series.pixel_nm, series.maps.sum(dtype=np.int64)),
+    )
+    layers = {"maps": store.Layer(series.maps, ("element", "frame", "y", "x"), "count")}
+    if series.haadf is not None:
+        layers["haadf"] = store.Layer(series.haadf, ("frame", "y", "x"), "arb. unit")
+    store.write_group(
+        tilt_series,
+        layers,
+        specimen=row.specimen,
+        pixel_nm=series.pixel_nm,
+        lines=list(row.elements),
+        signal=row.signal,
+        content="frames",
+        has_haadf=series.haadf is not None,
+        made_by=made_by("ingest", params, {path.name: path for path in files}),
+    )
 
 
 def _tell(specimen: str, series: TiltSeries, origins: str) -> None:

@@ -5,10 +5,12 @@ import json
 import numpy as np
 import pytest
 from rsciio import bruker, hspy
+from skimage.registration import phase_cross_correlation
 
 from stemedx.align.alignment import least_shifts
 from stemedx.align.automatic import align, align_by_hand, to_source
 from stemedx.align.by_hand import parse_by_hand
+from stemedx.align.drift import find_drift, to_frame_source
 from stemedx.params import AlignParams
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
@@ -47,3 +49,22 @@ def test_hits_of_quantum_dots(data):
     # The two agree to 3 px everywhere but at the noisiest tilts.
     difference = np.abs(found.shift_px - least_shifts(shift, tilts))
     assert np.median(difference) < 2.0
+
+
+def test_drift_of_frames(data):
+    """frames_6 against scikit-image, in the part of the field that all frames show."""
+    haadf = hspy.file_reader(data / "han2021/frames_6/HAADF.hspy")[0]["data"].astype(np.float32)
+    source = to_frame_source(haadf[None], haadf, 1.0)
+    shift_px = find_drift(source, 20.0).shift_px
+    whole = np.rint(shift_px).astype(int)
+    (top, left), (bottom, right) = whole.max(axis=0), whole.min(axis=0)
+    common = [
+        one[top - y : 256 + bottom - y, left - x : 256 + right - x]
+        for one, (y, x) in zip(haadf, whole, strict=True)
+    ]
+    peer = whole + [
+        phase_cross_correlation(common[7], one, upsample_factor=20, normalization=None)[0]
+        for one in common
+    ]
+    difference = shift_px - peer
+    assert np.abs(difference - difference.mean(axis=0)).max() < 0.5  # the project's aim
