@@ -22,7 +22,6 @@ ByElement = Float64[np.ndarray, " element"]
 Series = Real[np.ndarray, "tilt y x"]  # one image per tilt
 Image = Real[np.ndarray, "y x"]
 Frames = Real[np.ndarray, "frame y x"]  # of one 2-D acquisition
-FrameMaps = Real[np.ndarray, "element frame y x"]
 WiderFrameMaps = Real[np.ndarray, "element frame wide_y wide_x"]  # of all frames' fields
 WiderFrames = Real[np.ndarray, "frame wide_y wide_x"]
 FrameShifts = Float64[np.ndarray, "frame 2"]  # (y, x), pixels
