@@ -92,6 +92,7 @@ SMALL = {
     "align": {"n_refinements": 0},
     "train_denoiser": {
         "n_epochs": 2,
+        "min_updates": 1,
         "base_channels": 8,
         "batch": 2,
         "crop_px": 32,

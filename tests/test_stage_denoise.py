@@ -6,7 +6,9 @@ from stemedx.params import DenoiseParams, TrainDenoiserParams
 from stemedx.stages import denoise, train_denoiser
 
 AXES = ("element", "tilt", "y", "x")
-TRAINING = TrainDenoiserParams(n_epochs=4, batch=2, base_channels=4, n_levels=2, crop_px=16)
+TRAINING = TrainDenoiserParams(
+    min_updates=1, n_epochs=4, batch=2, base_channels=4, n_levels=2, crop_px=16
+)
 PARAMS = DenoiseParams(n_thinnings=4)
 ATTRS = {"tilt_deg": [-40.0, 0.0, 40.0], "pixel_nm": 0.8, "elements": ["Se", "S"]}
 

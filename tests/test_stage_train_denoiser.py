@@ -13,7 +13,9 @@ from stemedx.params import TrainDenoiserParams
 from stemedx.stages import train_denoiser
 
 ROOT = Path(__file__).parents[1]
-PARAMS = TrainDenoiserParams(n_epochs=4, batch=2, base_channels=4, n_levels=2, crop_px=16)
+PARAMS = TrainDenoiserParams(
+    min_updates=1, n_epochs=4, batch=2, base_channels=4, n_levels=2, crop_px=16
+)
 ATTRS = {
     "elements": ["Se", "S"],
     "tilt_deg": [-40.0, 0.0, 40.0],

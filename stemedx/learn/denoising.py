@@ -150,7 +150,7 @@ def train(
         network,
         draw_loss,
         optimiser,
-        n_updates(params, maps.shape),
+        max(params.min_updates, n_updates(params, maps.shape)),
         held_out_losses=held_out_losses,
         checkpoint=checkpoint,
     )

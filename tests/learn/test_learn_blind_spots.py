@@ -8,7 +8,9 @@ from stemedx.learn.denoising import make_denoiser, predict_rates, train
 from stemedx.learn.thinning import THINNING, thinned_copies
 from stemedx.params import DenoiseParams, TrainDenoiserParams
 
-PARAMS = TrainDenoiserParams(n_epochs=30, batch=2, base_channels=4, n_levels=2, crop_px=64)
+PARAMS = TrainDenoiserParams(
+    min_updates=1, n_epochs=30, batch=2, base_channels=4, n_levels=2, crop_px=64
+)
 
 
 @pytest.fixture

@@ -18,7 +18,9 @@ from stemedx.params import DenoiseParams, TrainDenoiserParams
 from stemedx.reconstruct.filters import box_mean
 
 CPU = torch.device("cpu")
-SMALL = TrainDenoiserParams(n_epochs=4, batch=2, base_channels=4, n_levels=2, crop_px=16)
+SMALL = TrainDenoiserParams(
+    min_updates=1, n_epochs=4, batch=2, base_channels=4, n_levels=2, crop_px=16
+)
 
 
 class Flat(nn.Module):
@@ -102,7 +104,7 @@ def test_pixels_that_are_not_told_do_not_count():
 def test_training_recovers_the_rate_of_a_flat_image(rng):
     network = Flat()
     counts = rng.poisson(5.0, size=(2, 3, 16, 20)).astype(np.uint16)
-    params = TrainDenoiserParams(n_epochs=300, batch=6, learning_rate=0.05)
+    params = TrainDenoiserParams(min_updates=1, n_epochs=300, batch=6, learning_rate=0.05)
     table = train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
     rate = float(torch.exp(network.log_rate.detach()))
     # 5 standard errors of the mean of what was left of 1920 pixels
@@ -114,12 +116,22 @@ def test_training_recovers_the_rate_of_a_flat_image(rng):
 def test_what_is_held_out_is_never_shown(rng):
     network = Flat()
     counts = np.full((1, 1, 16, 20), 3, np.uint16)
-    params = TrainDenoiserParams(n_epochs=20, batch=1, held_out=0.5, share_min=0.98, share_max=0.98)
+    params = TrainDenoiserParams(
+        min_updates=1, n_epochs=20, batch=1, held_out=0.5, share_min=0.98, share_max=0.98
+    )
     train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
     photons, shares = np.array(network.seen).T
     # of 960 photons half, and 5 standard deviations of the draw
     assert photons.max() <= 480 + 5 * np.sqrt(240)
     assert photons.mean() / shares.mean() == pytest.approx(960, rel=0.17)  # the same 5
+
+
+def test_few_maps_are_seen_more_often(rng):
+    """One map, seen four times, is two updates: nothing would be learned."""
+    counts = rng.poisson(5.0, size=(2, 1, 16, 20)).astype(np.uint16)
+    params = SMALL.model_copy(update={"crop_px": 32, "min_updates": 7})
+    table = train(Flat(), counts, params, split=THINNING, guides=none(counts), rng=rng)
+    assert table["step"].iloc[-1] == 7
 
 
 def test_trainings_with_one_seed_agree_bit_for_bit(rng):
@@ -171,7 +183,9 @@ def test_maps_larger_than_the_patches_are_seen_in_tiles(rng):
 
 def test_denoising_beats_the_box_mean_and_keeps_the_photons(rng):
     counts, truth = shells(rng)
-    params = TrainDenoiserParams(n_epochs=150, batch=5, base_channels=8, learning_rate=4e-3)
+    params = TrainDenoiserParams(
+        min_updates=1, n_epochs=150, batch=5, base_channels=8, learning_rate=4e-3
+    )
     network = make_denoiser(counts, params, CPU)
     train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
     rates = predict(network, counts, rng, n_thinnings=4)
@@ -214,7 +228,9 @@ def test_typical_rates_are_those_of_the_specimen_and_not_of_the_vacuum():
 def test_clipped_hits_leave_no_holes_in_the_rate(rng):
     """Trained on bare hits, the network predicts less where a hit was seen."""
     hits = np.minimum(rng.poisson(0.3, size=(1, 6, 32, 48)), 1).astype(np.uint16)
-    params = TrainDenoiserParams(n_epochs=60, batch=2, base_channels=4, n_levels=2, crop_px=32)
+    params = TrainDenoiserParams(
+        min_updates=1, n_epochs=60, batch=2, base_channels=4, n_levels=2, crop_px=32
+    )
     counts = unclip(hits, rng)
     network = make_denoiser(counts, params, CPU)
     train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
