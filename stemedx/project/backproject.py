@@ -11,8 +11,8 @@ from stemedx.arrays import Block, TiltAngles
 from stemedx.project.products import gathering
 
 
-def backproject(maps: Block, tilt_deg: TiltAngles, n_z: int) -> Block:
-    """Return the sum over tilts of what each voxel sees of the maps.
+def backproject(maps: Block, tilt_deg: TiltAngles, volume: Block) -> None:
+    """Add to each voxel what it sees of the maps, summed over tilts.
 
     A voxel at ``(z, x)`` from the centre takes, at each tilt, the map's value at
     ``x cos(tilt) + z sin(tilt)``, interpolated linearly; zero outside the scan.
@@ -23,17 +23,13 @@ def backproject(maps: Block, tilt_deg: TiltAngles, n_z: int) -> Block:
         ``(tilt, x, y, element)`` block, aligned.
     tilt_deg
         ``(tilt,)`` degrees.
-    n_z
-        Thickness of the volume, voxels.
-
-    Returns
-    -------
     volume
-        ``(z, x, y, element)`` block.
+        ``(z, x, y, element)`` block, changed in place.
     """
-    n_tilts, n_x, n_y, n_elements = maps.shape
-    matrix = gathering(_matrix(tilt_deg, n_z, n_x))
-    return matrix.times(maps.reshape(n_tilts * n_x, -1)).reshape(n_z, n_x, n_y, n_elements)
+    n_tilts, n_x = maps.shape[:2]
+    n_z = len(volume)
+    voxels = volume.reshape(n_z * n_x, -1, copy=False)
+    gathering(_matrix(tilt_deg, n_z, n_x)).add_times(maps.reshape(n_tilts * n_x, -1), voxels)
 
 
 def _matrix(tilt_deg: TiltAngles, n_z: int, n_x: int) -> csr_array:

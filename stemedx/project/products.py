@@ -39,6 +39,14 @@ class CutMatrix:
         for_each(fill, self._pieces, product.size)
         return product
 
+    def add_times(self, block: Block, out: Block) -> None:
+        """Add the product with a ``(row, column)`` block to `out`."""
+
+        def add(piece: tuple[slice, csr_array | csc_array]) -> None:
+            out[piece[0]] += piece[1] @ block
+
+        for_each(add, self._pieces, out.size)
+
 
 def gathering(matrix: csr_array) -> CutMatrix:
     """Return a matrix with many rows, each of which gathers a few rows of the block."""

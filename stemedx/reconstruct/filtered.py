@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft, rfftfreq
 
-from stemedx.arrays import Rates, TiltAngles, Volumes
+from stemedx.arrays import Rate, Rates, TiltAngles, Volumes
 from stemedx.project.backproject import backproject
 from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
@@ -34,14 +34,35 @@ def fbp(maps: Rates, tilt_deg: TiltAngles) -> Volumes:
     ----------
     Kak & Slaney (1988), Principles of Computerized Tomographic Imaging, ch. 3.
     """
-    n_elements, n_tilts, n_y, n_x = maps.shape
-    weights = np.deg2rad(angular_weights(tilt_deg)).astype(np.float32)
+    n_elements, _, n_y, n_x = maps.shape
+    direction_deg = _direction(tilt_deg)
+    all_deg = np.unique(direction_deg)
+    weights = np.deg2rad(angular_weights(all_deg)).astype(np.float32)
     block = np.zeros((n_x, n_x, n_y, n_elements), np.float32)
-    for first in range(0, n_tilts, TILTS_AT_ONCE):
-        tilts = slice(first, first + TILTS_AT_ONCE)
-        filtered = _filter(maps[:, tilts]) * weights[tilts, None, None]
-        block += backproject(maps_to_block(filtered), tilt_deg[tilts], n_x)
+    for first in range(0, len(all_deg), TILTS_AT_ONCE):
+        some = slice(first, first + TILTS_AT_ONCE)
+        views = np.isin(direction_deg, all_deg[some])
+        filtered = _filter(_fold(maps[:, views], tilt_deg[views])) * weights[some, None, None]
+        backproject(maps_to_block(filtered), all_deg[some], block)
     return block_to_volumes(block)
+
+
+def _direction(tilt_deg: TiltAngles) -> TiltAngles:
+    """Return the tilts within half a circle: from behind the same rays are seen."""
+    return np.round(tilt_deg, 6) % 180
+
+
+def _fold(maps: Rates, tilt_deg: TiltAngles) -> Rate:
+    """Return the mean of the maps of each direction, those from behind mirrored."""
+    directions, of_view, n_views = np.unique(
+        _direction(tilt_deg), return_inverse=True, return_counts=True
+    )
+    is_behind = np.round((tilt_deg - directions[of_view]) / 180) % 2 == 1
+    folded = np.zeros((len(maps), len(directions), *maps.shape[2:]), np.float32)
+    for view, direction in enumerate(of_view):
+        seen = maps[:, view, :, ::-1] if is_behind[view] else maps[:, view]
+        folded[:, direction] += seen / np.float32(n_views[direction])
+    return folded
 
 
 def limited_fbp(rates: Rates, geometry: Geometry) -> Volumes:

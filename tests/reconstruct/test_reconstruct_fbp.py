@@ -97,3 +97,20 @@ def test_reconstruct_aligns_before_it_projects_back():
     moved = Geometry(tilt_deg, 5, 60, shift_px=np.tile([0.0, -2.0], (13, 1)))
     found = reconstruct(np.roll(maps, 2, axis=-1), moved, FbpParams(filter_px=1))
     assert found == pytest.approx(fbp(maps, tilt_deg), abs=1e-5)  # float32
+
+
+def test_views_from_behind_are_mirror_images(rng):
+    """A tilt of 200 degrees sees what one of 20 sees, from the other side."""
+    tilt_deg, maps = np.array([-35.0, 0.0, 20.0]), rng.random((2, 3, 4, 9), np.float32)
+    behind = maps.copy()
+    behind[:, 1:] = behind[:, 1:, :, ::-1]
+    turned = fbp(behind, tilt_deg + [0.0, 180.0, -180.0])
+    assert turned == pytest.approx(fbp(maps, tilt_deg), abs=1e-5)  # float32
+
+
+def test_views_from_both_sides_are_averaged(rng):
+    tilt_deg, maps = np.array([-35.0, 0.0, 20.0]), rng.random((2, 3, 4, 9), np.float32)
+    other = rng.random((2, 3, 4, 9), np.float32)
+    both = np.concatenate([maps, other[..., ::-1]], axis=1)
+    found = fbp(both, np.concatenate([tilt_deg, tilt_deg + 180]))
+    assert found == pytest.approx(fbp((maps + other) / 2, tilt_deg), abs=1e-5)  # float32
