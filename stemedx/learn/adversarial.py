@@ -120,7 +120,11 @@ def train(
     optimiser = torch.optim.Adam(groups, betas=BETAS)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
     n_steps = int(np.ceil(params.n_epochs * n_pairs / params.batch))
-    return fit(networks, draw_loss, optimiser, n_steps, schedule=schedule, checkpoint=checkpoint)
+    # What is dropped depends on the seed too.
+    with seeded(params.seed):
+        return fit(
+            networks, draw_loss, optimiser, n_steps, schedule=schedule, checkpoint=checkpoint
+        )
 
 
 def cut(pair: Pair, side: int, rng: np.random.Generator) -> Pair:
