@@ -39,7 +39,8 @@ try:
 except ValueError as fault:
     raise WorkflowError(str(fault)) from None
 
-failed = failures(run, list(sheet)) if FINISHED_ONLY in os.environ else []
+flat = [name for name in sheet if sheet[name].kind == "map"]
+failed = failures(run, list(sheet), flat) if FINISHED_ONLY in os.environ else []
 not_possible = left_out(run, sheet)
 report_page = f"{run.results}/report.html"
 names = "|".join(map(re.escape, sheet))
@@ -87,9 +88,42 @@ def methods(specimen):
     return [] if "" in without else [m for m in run.methods if m not in without]
 
 
+def is_map(specimen):
+    """Tell whether a specimen is a 2-D acquisition, which ends after `denoise`."""
+    return specimen in flat
+
+
 def specimens():
     """The specimens that tables and report can show."""
-    return [specimen for specimen in sheet if methods(specimen)]
+    lost = {fault["specimen"] for fault in failed}
+    return [
+        name for name in sheet if methods(name) or (is_map(name) and name not in lost)
+    ]
+
+
+def drift_of(wildcards):
+    """The frames of a map, laid on each other."""
+    folder = f"{run.results}/{wildcards.specimen}"
+    return [f"{folder}/drift.zarr"] if is_map(wildcards.specimen) else []
+
+
+def aligned_of(wildcards):
+    """The alignment of a tilt series, and its table; a map has none."""
+    folder = f"{run.results}/{wildcards.specimen}"
+    if is_map(wildcards.specimen):
+        return {}
+    return {
+        "alignment": [f"{folder}/alignment.zarr"],
+        "alignment_table": [f"{folder}/alignment.csv"],
+    }
+
+
+def kernel_of(wildcards):
+    """The output of the CNN-based kernel of a map that Q^D learns from."""
+    is_used = (
+        has_batch_denoiser() and wildcards.specimen in run.train_denoiser.specimens
+    )
+    return [f"{run.results}/{wildcards.specimen}/kernel.zarr"] if is_used else []
 
 
 def specimen_of(dataset):
@@ -154,7 +188,7 @@ def tilt_series_of(wildcards):
 def guides_of(dataset):
     """The tilt series whose HAADF guides the denoiser; halves would share its noise."""
     is_half = dataset != specimen_of(dataset)
-    if run.train_denoiser.guide == "none" or is_half:
+    if run.train_denoiser.guide == "none" or is_half or is_map(specimen_of(dataset)):
         return []
     return [f"{run.results}/{dataset}/tilt_series.zarr"]
 
@@ -187,6 +221,8 @@ def volumes_of(wildcards):
 
 def haadf_of(wildcards):
     """The HAADF volume, if the raw files turn out to hold HAADF."""
+    if is_map(wildcards.specimen):
+        return []
     series = checkpoints.ingest.get(specimen=wildcards.specimen).output.tilt_series
     members = json.loads(Path(series, "zarr.json").read_text())["attributes"]
     folder = f"{run.results}/{wildcards.specimen}/volumes"
@@ -195,21 +231,24 @@ def haadf_of(wildcards):
 
 def networks_of(wildcards):
     """The loss curves of the networks of a specimen."""
-    wanted = methods(wildcards.specimen)
-    folder = f"{run.results}/{wildcards.specimen}/networks"
+    specimen = wildcards.specimen
+    wanted = set(methods(specimen))
+    folder = f"{run.results}/{specimen}/networks"
     own = {
-        denoiser_of(wildcards.specimen, "csv"): ("two_step", "end_to_end"),
-        f"{folder}/enhancer.csv": ("two_step",),
-        f"{run.results}/networks/end_to_end.csv": ("end_to_end",),
+        denoiser_of(specimen, "csv"): is_map(specimen)
+        or wanted & {"two_step", "end_to_end"},
+        f"{folder}/kernel.csv": kernel_of(wildcards),
+        f"{folder}/enhancer.csv": "two_step" in wanted,
+        f"{run.results}/networks/end_to_end.csv": "end_to_end" in wanted,
     }
-    return [path for path, users in own.items() if set(users) & set(wanted)]
+    return [path for path, is_shown in own.items() if is_shown]
 
 
 def denoised_of(wildcards):
-    """The denoised maps, where a method wants them."""
-    if not {"two_step", "end_to_end"} & set(methods(wildcards.specimen)):
-        return []
-    return [f"{run.results}/{wildcards.specimen}/denoised.zarr"]
+    """The denoised maps, where a method wants them, and of a map."""
+    wanted = {"two_step", "end_to_end"} & set(methods(wildcards.specimen))
+    is_shown = wanted or is_map(wildcards.specimen)
+    return [f"{run.results}/{wildcards.specimen}/denoised.zarr"] if is_shown else []
 
 
 def of_trained(path):
@@ -338,7 +377,7 @@ def report_what_finished():
         check=False,
     )
     print(f"\nThe report of what finished: {report_page}. The rest:", file=sys.stderr)
-    for fault in failures(run, list(sheet)):
+    for fault in failures(run, list(sheet), flat):
         print(
             "  {specimen}: {stage}: {reason} ({log})".format(**fault), file=sys.stderr
         )

@@ -2,6 +2,7 @@ rule element_maps:
     """Count the photons of each element in each pixel."""
     input:
         tilt_series="<results>/{specimen}/tilt_series.zarr",
+        drift=drift_of,
     output:
         element_maps=directory("<results>/{specimen}/element_maps.zarr"),
         net=directory("<results>/{specimen}/net_maps.zarr"),

@@ -1,16 +1,16 @@
 rule figures:
     """Draw the figures of a specimen."""
     input:
+        unpack(aligned_of),
         manifest="<results>/{specimen}/tilt_series.csv",
         tilt_series="<results>/{specimen}/tilt_series.zarr",
         element_maps="<results>/{specimen}/element_maps.zarr",
         frames="<results>/{specimen}/element_frames.csv",
-        alignment="<results>/{specimen}/alignment.zarr",
-        alignment_table="<results>/{specimen}/alignment.csv",
         volumes=volumes_of,
         haadf=haadf_of,
         networks=networks_of,
         denoised=denoised_of,
+        kernel=kernel_of,
         resolution=resolution_of,
         thickness=thickness_of,
     output:

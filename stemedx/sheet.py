@@ -114,9 +114,6 @@ def _row(fields: dict[str, str], where: str, folder: Path, faults: list[str]) ->
     if surplus := fields.pop("_surplus", None):
         faults.append(f"{where}: {len(surplus)} more fields than the header has.")
         return None
-    if fields.get("kind") == "map":
-        faults.append(f"{where}: kind 'map' is not part of this version; use 'series'.")
-        return None
     given = {key: value for key, value in fields.items() if value}
     try:
         row = SheetRow.model_validate(given)

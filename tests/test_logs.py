@@ -126,3 +126,23 @@ def test_a_network_of_the_batch_that_failed_is_told_with_its_log(tmp_path):
         ("a", "train_end_to_end", "end_to_end", "the loss is not finite")
     ]
     assert failures(RunConfig(results=str(tmp_path), methods=("sirt",)), ["a"]) == []
+
+
+def test_every_stage_of_a_map_is_needed(tmp_path):
+    run = RunConfig(results=str(tmp_path), methods=("sirt",))
+    failed_log(tmp_path / "flat/logs/train_denoiser.log", "no photons")
+    failed_log(tmp_path / "a/logs/train_denoiser.log", "of another configuration")
+    found = failures(run, ["a", "flat"], ["flat"])
+    assert [tuple(fault.values())[:3] for fault in found] == [("flat", "train_denoiser", "")]
+
+
+def test_a_denoiser_of_the_batch_fails_all_that_it_serves(tmp_path):
+    published = {"method": "paper", "n_levels": 3, "crop_px": 16, "specimens": ["flat"]}
+    run = RunConfig(results=str(tmp_path), methods=("sirt", "two_step"), train_denoiser=published)
+    failed_log(tmp_path / "logs/train_denoiser.log", "the loss is not finite")
+    found = failures(run, ["a", "flat"], ["flat"])
+    named = [(fault["specimen"], fault["stage"], fault["method"]) for fault in found]
+    assert named == [("a", "train_denoiser", "two_step"), ("flat", "train_denoiser", "")]
+    failed_log(tmp_path / "flat/logs/kernel.log", "no memory")
+    told = {fault["reason"] for fault in failures(run, ["a", "flat"], ["flat"])}
+    assert told == {"no memory", "it learns from flat, which failed"}

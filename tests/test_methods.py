@@ -4,6 +4,7 @@ from stemedx.methods import check_learned_from, left_out
 from stemedx.params import RunConfig
 from stemedx.sheet import SheetRow
 
+FLAT = SheetRow(specimen="flat", raw="x", elements="Se,S", kind="map")
 SHEET = {
     name: SheetRow(specimen=name, raw="x", elements=elements)
     for name, elements in (("a", "Se_La,S"), ("b", "Se,S"), ("c", "S,Se"), ("rod", "Au"))
@@ -40,3 +41,39 @@ def test_a_specimen_that_is_not_in_the_sheet_cannot_be_learned_from(named):
 def test_nor_can_it_be_held_out():
     with pytest.raises(ValueError, match="no specimen 'lost'"):
         check_learned_from(config("a", held_out=["lost"]), SHEET)
+
+
+def test_a_map_has_no_volume():
+    found = left_out(RunConfig(methods=("sirt", "two_step")), {**SHEET, "flat": FLAT})
+    assert [(one["specimen"], one["method"], one["reason"]) for one in found] == [
+        ("flat", method, "a 2-D map has no volume") for method in ("sirt", "two_step")
+    ]
+
+
+def test_networks_learn_from_specimens_of_their_kind():
+    sheet = {**SHEET, "flat": FLAT}
+    with pytest.raises(
+        ValueError, match="train_end_to_end: .* kind series, found 'flat' of kind map"
+    ):
+        check_learned_from(config("flat"), sheet)
+    published = RunConfig(train_denoiser={**PUBLISHED, "specimens": ["a"]})
+    with pytest.raises(ValueError, match="train_denoiser: .* kind map, found 'a' of kind series"):
+        check_learned_from(published, sheet)
+    check_learned_from(RunConfig(train_denoiser={**PUBLISHED, "specimens": ["flat"]}), sheet)
+
+
+def test_a_denoiser_of_the_batch_serves_specimens_of_its_elements():
+    run = RunConfig(
+        methods=("sirt", "two_step"), train_denoiser={**PUBLISHED, "specimens": ["flat"]}
+    )
+    found = left_out(run, {**SHEET, "flat": FLAT})
+    assert [(one["specimen"], one["method"]) for one in found] == [
+        ("c", "two_step"),
+        ("rod", "two_step"),
+        ("flat", "sirt"),
+        ("flat", "two_step"),
+    ]
+    assert found[0]["reason"].startswith("Q^D is trained on Se, S in this order (train_denoiser.s")
+
+
+PUBLISHED = {"method": "paper", "n_levels": 3, "crop_px": 16}

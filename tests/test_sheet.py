@@ -78,7 +78,7 @@ def test_a_fault_is_named_with_line_and_value(tmp_path, line, message):
         ("frames", "3", "frames: expected first:last, counted from 1 .* found '3'"),
         ("frames", "0:4", "found '0:4'"),
         ("frames", "4:3", "found '4:3'"),
-        ("kind", "map", "kind 'map' is not part of this version"),
+        ("kind", "maps", "kind = 'maps': Input should be 'series' or 'map'"),
     ],
 )
 def test_a_fault_in_an_optional_column_is_named(tmp_path, column, value, message):

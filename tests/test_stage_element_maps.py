@@ -32,7 +32,7 @@ def maps_layer(values, units="count"):
     return {"maps": store.Layer(values, AXES, units)}
 
 
-def run(tilt_series, lines, signal=None, params=PARAMS):
+def run(tilt_series, lines, signal=None, params=PARAMS, drift=None):
     """Run the stage; return its maps and attributes."""
     place = tilt_series.with_name("element_maps.zarr")
     element_maps.run(
@@ -40,6 +40,7 @@ def run(tilt_series, lines, signal=None, params=PARAMS):
         lines=lines,
         signal=signal,
         tilt_series=tilt_series,
+        drift=drift,
         element_maps=place,
         net=place.with_name("net_maps.zarr"),
         table=place.with_name("element_maps.csv"),
@@ -187,3 +188,22 @@ def test_hyperspy_reads_what_simulate_writes(tmp_path):
     assert edx.metadata.Acquisition_instrument.TEM.Stage.tilt_alpha == -20
     assert type(haadf).__name__ == "Signal2D"
     assert haadf.axes_manager.signal_shape == (16, 16)
+
+
+def test_frames_are_added_up_where_all_of_them_have_scanned(write_series, rng, tmp_path):
+    axes = ("element", "frame", "y", "x")
+    frames = rng.poisson(0.3, (2, 5, 6, 9)).astype(np.uint8)
+    scanned = np.ones((5, 6, 9), np.uint8)
+    scanned[1, 0] = scanned[3, :, -2:] = 0
+    layers = {
+        "maps": store.Layer(frames, axes, "count"),
+        "scanned": store.Layer(scanned, axes[1:], "1"),
+    }
+    drift = tmp_path / "drift.zarr"
+    store.write_group(drift, layers, lines=["Se", "S"], pixel_nm=0.8)
+    series = write_series({}, content="frames")
+    # of a single frame the sheet may say that it is hits; sums are counts
+    maps, attrs = run(series, ["Se", "S"], "hits", drift=drift)
+    np.testing.assert_array_equal(maps[:, 0], frames.sum(1)[:, 1:, :-2])
+    assert (attrs["tilt_deg"], attrs["signal"]) == ([0.0], "counts")
+    assert set(attrs["made_by"]["inputs"]) == {"tilt_series", "drift"}

@@ -216,3 +216,23 @@ def test_the_same_inputs_give_the_same_bytes(specimen, told):
     first = {path: path.read_bytes() for path in (specimen / "figures").rglob("*.*")}
     assert draw(specimen, **everything(specimen)) == told
     assert {path: path.read_bytes() for path in first} == first
+
+
+def test_of_a_map_the_kernel_is_drawn_beside_the_denoised_map(tmp_path, rng):
+    write_measured(tmp_path, rng, "counts")
+    rates = rng.random((2, 14, 18), np.float32)
+    layer = store.Layer(rates, ("element", "y", "x"), "count")
+    store.write_group(tmp_path / "kernel.zarr", {"rates": layer}, n_frames=5)
+    nothing = {"alignment": None, "alignment_table": None, "volumes": []}
+    told = draw(
+        tmp_path,
+        **nothing,
+        denoised=tmp_path / "denoised.zarr",
+        kernel=tmp_path / "kernel.zarr",
+    )
+    places = {entry["place"] for entry in told["figures"]}
+    assert "denoise/maps" in places and not [p for p in places if p.startswith("align")]
+    assert (told["kind"], told["alignment"]["origin"]) == ("map", "a single map: none")
+    numbers = pd.read_csv(tmp_path / "figures/denoise/maps.csv")
+    kernel = numbers.loc[numbers.panel == "kernel", "S"]
+    np.testing.assert_allclose(kernel.sum(), 5 * rates[1].sum(), rtol=1e-4)

@@ -29,6 +29,8 @@ def write_figures(folder):
     drawn = {"place": "reconstruct/sirt_3d", "title": "In three dimensions", "caption": "Solid."}
     facts = {
         "specimen": "007",
+        "kind": "series",
+        "denoised_by": {"method": None, "learned_from": None},
         "elements": ["Se"],
         "tilt_deg": [-40.0, 0.0, 30.0],
         "pixel_nm": 0.8,

@@ -13,6 +13,7 @@ with log_to(snakemake.log[0]):
         lines=snakemake.params.row["elements"],
         signal=snakemake.params.row["signal"],
         tilt_series=Path(snakemake.input.tilt_series),
+        drift=next(map(Path, snakemake.input.get("drift", [])), None),
         element_maps=Path(snakemake.output.element_maps),
         net=Path(snakemake.output.net),
         table=Path(snakemake.output.table),

@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from stemedx.arrays import MeasuredMaps, Rates, Series
+from stemedx.arrays import ElementRates, MeasuredMaps, Rates, Series
 from stemedx.figures import alignment, lines, spheres
 from stemedx.figures.bodies import Body
 from stemedx.figures.canvas import degrees
@@ -24,6 +24,7 @@ N_TILTS = 5  # of which the measured maps are shown
 BOX_PX = 11  # the smoothing to which the paper compares its network
 SIGNALS = {"counts": "counts", "hits": "hits (counts clipped to 0 or 1)", "intensity": "intensity"}
 NETWORKS = {
+    "kernel": "Training of the CNN-based kernel",
     "denoiser": "Training of Q^D",
     "enhancer": "Training of Q^S",
     "end_to_end": "Training of T, on the batch",
@@ -70,7 +71,9 @@ def draw_maps(maps: MeasuredMaps, attrs: dict[str, Any]) -> list[Drawing]:
     ]
 
 
-def draw_denoised(maps: MeasuredMaps, rates: Rates, attrs: dict[str, Any]) -> list[Drawing]:
+def draw_denoised(
+    maps: MeasuredMaps, rates: Rates, attrs: dict[str, Any], by_kernel: ElementRates | None = None
+) -> list[Drawing]:
     """Draw the maps nearest to tilt 0 before and after Q^D.
 
     Parameters
@@ -79,6 +82,8 @@ def draw_denoised(maps: MeasuredMaps, rates: Rates, attrs: dict[str, Any]) -> li
         ``(element, tilt, y, x)`` measured, and expected according to the network.
     attrs
         Attributes of the maps' store.
+    by_kernel
+        ``(element, y, x)`` expected according to the CNN-based kernel, of a map that has one.
     """
     middle = int(np.abs(attrs["tilt_deg"]).argmin())
     measured = maps[:, middle].astype(np.float32)
@@ -89,6 +94,8 @@ def draw_denoised(maps: MeasuredMaps, rates: Rates, attrs: dict[str, Any]) -> li
         Column("mean", f"measured, mean of {BOX_PX} x {BOX_PX}", smooth),
         denoised,
     ]
+    if by_kernel is not None:
+        columns.insert(2, Column("kernel", "by the CNN-based kernel", by_kernel))
     elements, pixel_nm = attrs["elements"], attrs["pixel_nm"]
     title = f"Denoising at {degrees(attrs['tilt_deg'][middle])}"
     figure = image_grid(

@@ -24,11 +24,12 @@ POLICY = (
 STATUSES = ("finished", "partly failed", "failed")
 PARTS = {
     "volumes": "Volumes",
-    "resolution": "Resolution",
+    "resolution": "Resolution, and what not to believe",
     "thickness": "Thickness",
-    "measured": "Measurement",
+    "measured": "Measurement and alignment",
     "made": "How it was made",
 }
+PARTS_OF_MAPS = {"resolution": "What not to believe", "measured": "Measurement"}
 HEADINGS = {
     "available": "made",
     "gain_nat_per_hit": "gain (nat per hit)",
@@ -187,7 +188,8 @@ def _context(chapter: Chapter, tables: dict[str, list[Row]]) -> dict[str, Any]:
         "doubts": warnings(chapter.facts, own["methods"], own["resolution"], own["thickness"]),
         "recommended": ", ".join(recommended),
         "methods": methods,
-        "shown": [*recommended, *methods][0],
+        "shown": next(iter([*recommended, *methods]), ""),
+        "parts": PARTS if chapter.facts["kind"] == "series" else PARTS_OF_MAPS,
         "view_caption": next(
             (entry["caption"] for entry in chapter.facts["figures"] if "_3d" in entry["place"]), ""
         ),

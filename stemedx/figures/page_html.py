@@ -75,7 +75,7 @@ HTML = """
 {% if groups %}<li><a href="#groups">Groups</a></li>{% endif %}
 {% for chapter in chapters %}
 <li><a href="#{{ chapter.anchor }}">{{ chapter.name }}</a><ol>
-{% for part, heading in parts.items() %}
+{% for part, heading in chapter.parts.items() %}
 <li><a href="#{{ chapter.anchor }}-{{ part }}">{{ heading }}</a></li>
 {% endfor %}
 </ol></li>
@@ -129,14 +129,19 @@ without structure does. The method with the largest gain is recommended; it is m
 <h2>{{ chapter.name }}</h2>
 <ul class="facts">
 <li><b>Elements</b> {{ facts.elements | join(", ") }}</li>
+{% if facts.kind == "series" %}
 <li><b>Tilts</b> {{ facts.tilt_deg | length }}, {{ facts.tilt_deg[0] | angle }} to
 {{ facts.tilt_deg[-1] | angle }}</li>
+{% endif %}
 <li><b>Maps</b> {{ facts.map_shape[0] }} x {{ facts.map_shape[1] }} pixels of
 {{ "%.3g" | format(facts.pixel_nm) }} nm</li>
 <li><b>Signal</b> {{ facts.signal }}</li>
+{% if facts.kind == "series" %}
 <li><b>Recommended</b> {{ chapter.recommended or "none: no gain was measured" }}</li>
+{% endif %}
 </ul>
 
+{% if facts.kind == "series" %}
 <h3 id="{{ chapter.anchor }}-volumes">Volumes</h3>
 <div class="views">
 {% for drawn in facts.figures if drawn.place.endswith("_3d") %}
@@ -156,8 +161,9 @@ data-json="{{ chapter.anchor }}-{{ drawn.place }}"{% endif %}>
 {{ pictures(chapter, "reconstruct/composite") }}
 {{ pictures(chapter, "reconstruct/comparison") }}
 {{ folded(chapter, "reconstruct/", "_planes") }}
+{% endif %}
 
-<h3 id="{{ chapter.anchor }}-resolution">Resolution, and what not to believe</h3>
+<h3 id="{{ chapter.anchor }}-resolution">{{ chapter.parts.resolution }}</h3>
 {% if chapter.resolution %}
 {{ table(chapter.resolution, chapter.resolution_columns, "Resolution in nm at each threshold of "
    "the Fourier shell correlation: median over the splits into independent halves.") }}
@@ -170,6 +176,7 @@ data-json="{{ chapter.anchor }}-{{ drawn.place }}"{% endif %}>
 {{ folded(chapter, "resolution/" ~ method ~ "_fsc") }}
 {% endfor %}
 
+{% if facts.kind == "series" %}
 <h3 id="{{ chapter.anchor }}-thickness">Thickness</h3>
 {% if chapter.shells %}
 {{ table(chapter.shells, shell_columns,
@@ -181,8 +188,9 @@ data-json="{{ chapter.anchor }}-{{ drawn.place }}"{% endif %}>
 {% else %}
 <p>No particle was found.</p>
 {% endif %}
+{% endif %}
 
-<h3 id="{{ chapter.anchor }}-measured">Measurement and alignment</h3>
+<h3 id="{{ chapter.anchor }}-measured">{{ chapter.parts.measured }}</h3>
 <p>Alignment: {{ facts.alignment.origin }}.
 {{ "" if facts.alignment.warnings else "It warned of nothing." }}</p>
 {% if facts.alignment.warnings or facts.manifest_warnings or facts.map_warnings %}
@@ -197,7 +205,8 @@ data-json="{{ chapter.anchor }}-{{ drawn.place }}"{% endif %}>
 {{ pictures(chapter, "denoise/") }}
 {{ folded(chapter, "train_") }}
 
-<h3 id="{{ chapter.anchor }}-made">How it was made</h3>
+{% if facts.kind == "series" %}
+<h3 id="{{ chapter.anchor }}-made">{{ chapter.parts.made }}</h3>
 {% for method, made in facts.made_by.items() %}
 <details><summary>{{ method }}</summary>
 {% if made %}
@@ -211,6 +220,7 @@ Packages: {% for name, version in made.packages.items() %}{{ name }} {{ version 
 {% endif %}
 </details>
 {% endfor %}
+{% endif %}
 </section>
 {% endfor %}
 </main>

@@ -62,6 +62,8 @@ def warnings(
     methods, resolution, shells
         Its rows of the tables of methods, resolution and thickness.
     """
+    if facts["kind"] == "map":
+        return [*_of_denoiser(facts["denoised_by"]), *_of_signal(facts["signal"])]
     said = [*_of_gains(methods), *_of_resolution(resolution)]
     said += _of_tilts(facts["tilt_deg"], shells)
     if shells:
@@ -77,6 +79,7 @@ def warnings(
             "its thickness is can be told only for simulated specimens, whose truth is known; "
             "for a measured one it is unknown."
         )
+    said += _of_denoiser(facts["denoised_by"])
     said += _of_end_to_end(facts)
     said += _of_signal(facts["signal"])
     said.append(
@@ -88,6 +91,24 @@ def warnings(
     if edge:
         said.append(f"Cut off by the edge of the volume: particle {', '.join(edge)}.")
     return said
+
+
+def _of_denoiser(origin: dict[str, Any]) -> list[str]:
+    """Return what the published Q^D was trained on."""
+    if origin["method"] != "paper":
+        return []
+    if origin["learned_from"]:
+        known = ", ".join(origin["learned_from"])
+        return [
+            "The maps were denoised by the published network, which makes them look like the "
+            f"output of the CNN-based kernels of {known}: what those kernels keep of noise, or "
+            "take for it, it has learned."
+        ]
+    return [
+        "The maps were denoised by the published network without any 2-D map with frames to learn "
+        "from: its labels are CNN-based kernels of the specimen's own photons, shared out by lot "
+        "to frames. It has seen the noise that it is judged by."
+    ]
 
 
 def _of_end_to_end(facts: dict[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from scipy.sparse import csr_array
 
 from stemedx import store, tables
 from stemedx.arrays import MeasuredMaps
+from stemedx.maps.common_field import on_common_field
 from stemedx.maps.counting import Counted, SpectrumSeries, count_elements, net_maps
 from stemedx.maps.frames import frames_of_tilts
 from stemedx.maps.net import to_gains
@@ -24,12 +25,13 @@ AXES = ("element", "tilt", "y", "x")
 FRAME_COLUMNS = ("tilt_deg", "frame", "detector", "element", "counts", "whole")
 
 
-def run(
+def run(  # noqa: PLR0913 - one keyword per file of the rule
     params: ElementMapsParams,
     *,
     lines: list[str],
     signal: str | None,
     tilt_series: Path,
+    drift: Path | None = None,
     element_maps: Path,
     net: Path,
     table: Path,
@@ -40,7 +42,8 @@ def run(
     Spectra are counted in the window of each line; exported maps stay as they are.
     `element_maps` holds ``(element, tilt, y, x)`` counts, or intensities where the sheet
     says so; `net` the same without background, with variances. `table` has one row per map,
-    `frames` one per map, frame and detector, where the files tell them.
+    `frames` one per map, frame and detector, where the files tell them. The frames of a
+    2-D acquisition are added up where all of them have scanned, as of one tilt of 0.
 
     Parameters
     ----------
@@ -50,8 +53,10 @@ def run(
         Elements or X-ray lines of the sheet.
     signal
         What the sheet says that a pixel is; None to tell from the data.
-    tilt_series, element_maps, net
-        Stores to read and to write.
+    tilt_series, drift
+        Stores to read; `drift` of a 2-D acquisition, whose frames lie on each other there.
+    element_maps, net
+        Stores to write.
     table, frames
         CSV to write.
 
@@ -61,11 +66,15 @@ def run(
         If a line is not in the spectra, or the maps are not what the sheet says.
     """
     attrs = store.read_attrs(tilt_series)
+    inputs = {"tilt_series": tilt_series, **({"drift": drift} if drift else {})}
     counted, series = None, None
     if attrs["content"] == "spectra":
         series = _series(tilt_series, attrs, params)
         counted = count_elements(series, lines, params)
         maps: MeasuredMaps = counted.maps
+    elif drift is not None:
+        maps, signal = _sum_of_frames(drift), "counts"
+        attrs["tilt_deg"] = [0.0]
     else:
         maps = store.read_layer(tilt_series, "maps", axes=AXES, units=("count", "intensity"))
     symbols = [line.split("_")[0] for line in lines]
@@ -80,7 +89,7 @@ def run(
         "tilt_deg": attrs["tilt_deg"],
         "pixel_nm": attrs["pixel_nm"],
         "signal": recognised.signal,
-        "made_by": made_by("element_maps", params, {"tilt_series": tilt_series}),
+        "made_by": made_by("element_maps", params, inputs),
     }
     found = _of_spectra(counted, params) if counted else _of_maps(totals, lines)
     units = "intensity" if recognised.signal == "intensity" else "count"
@@ -99,6 +108,16 @@ def run(
     store.write_group(net, layers, **common)
     tables.write(table, _table(common, found, totals, counted))
     tables.write(frames, _frames(series, counted, attrs))
+
+
+def _sum_of_frames(drift: Path) -> MeasuredMaps:
+    """Return the sums of the frames of a 2-D acquisition, ``(element, 1, y, x)``."""
+    axes = ("element", "frame", "y", "x")
+    frames = on_common_field(
+        store.read_layer(drift, "maps", axes=axes, units="count"),
+        store.read_layer(drift, "scanned", axes=axes[1:], units="1"),
+    )
+    return frames.sum(axis=1, keepdims=True, dtype=np.uint32)
 
 
 def _series(tilt_series: Path, attrs: dict[str, Any], params: ElementMapsParams) -> SpectrumSeries:

@@ -25,6 +25,7 @@ from stemedx.project.warp import align_maps
 log = logging.getLogger(__name__)
 MAP_AXES = ("element", "tilt", "y", "x")
 MAP_UNITS = ("count", "intensity")
+NOT_ALIGNED: dict[str, Any] = {"origin": "a single map: none", "warnings": []}
 VIEW_SIDE = 96  # voxels of the longest side of a view to turn, at most
 MAX_TRIANGLES = 80_000  # of a view to turn: about 1.3 MB
 
@@ -36,12 +37,13 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
     tilt_series: Path,
     element_maps: Path,
     frames: Path,
-    alignment: Path,
-    alignment_table: Path,
+    alignment: Path | None,
+    alignment_table: Path | None,
     volumes: list[Path],
     haadf: Path | None,
     networks: list[Path],
     denoised: Path | None,
+    kernel: Path | None = None,
     resolution: list[Path],
     thickness: list[Path],
     figures: Path,
@@ -54,7 +56,7 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
     """
     maps, attrs = store.read(element_maps, axes=MAP_AXES, units=MAP_UNITS)
     of_maps = attrs.get("warnings", [])
-    moved = store.read_attrs(alignment)
+    moved = store.read_attrs(alignment) if alignment else NOT_ALIGNED
     attrs |= {name: moved[name] for name in ("origin", "warnings")}
     chapters = (
         of_volumes(volumes, haadf, figures),
@@ -63,12 +65,14 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
         of_alignment(maps, attrs, alignment_table),
         drawings.draw_maps(maps, attrs),
         damage.draw_damage(tables.read(frames, damage.COLUMNS), attrs["elements"]),
-        of_denoised(maps, attrs, denoised),
+        of_denoised(maps, attrs, denoised, kernel),
         of_networks(networks),
     )
     listed = [entry for chapter in chapters for entry in write(chapter, figures, params.dpi)]
     facts = {
         "specimen": store.read_attrs(tilt_series)["specimen"],
+        "kind": "series" if alignment else "map",
+        "denoised_by": denoiser_of(denoised),
         **{name: attrs[name] for name in ("elements", "tilt_deg", "pixel_nm", "signal")},
         "map_shape": list(maps.shape[2:]),
         "sums": [float(total) for total in maps.sum(axis=(1, 2, 3), dtype=np.float64)],
@@ -163,8 +167,12 @@ def of_thickness(folders: list[Path]) -> Iterator[Drawing]:
         yield from drawings.draw_thickness(folder.name, rays, statistics)
 
 
-def of_alignment(maps: MeasuredMaps, attrs: dict[str, Any], table: Path) -> Iterator[Drawing]:
+def of_alignment(
+    maps: MeasuredMaps, attrs: dict[str, Any], table: Path | None
+) -> Iterator[Drawing]:
     """Draw what the alignment did; maps are moved for the eye only."""
+    if table is None:
+        return
     rows = tables.read(table, alignment_figures.COLUMNS)
     total = maps.sum(axis=0, dtype=np.float64).astype(np.float32)
     geometry = Geometry(
@@ -179,12 +187,23 @@ def of_alignment(maps: MeasuredMaps, attrs: dict[str, Any], table: Path) -> Iter
 
 
 def of_denoised(
-    maps: MeasuredMaps, attrs: dict[str, Any], denoised: Path | None
+    maps: MeasuredMaps, attrs: dict[str, Any], denoised: Path | None, kernel: Path | None
 ) -> Iterator[Drawing]:
-    """Draw what Q^D made of the maps, where it was trained."""
-    if denoised is not None:
-        rates, _ = store.read(denoised, axes=MAP_AXES, units=MAP_UNITS)
-        yield from drawings.draw_denoised(maps, rates, attrs)
+    """Draw what Q^D made of the maps, where it was trained, and what a kernel made."""
+    if denoised is None:
+        return
+    rates, _ = store.read(denoised, axes=MAP_AXES, units=MAP_UNITS)
+    by_kernel = None
+    if kernel is not None:
+        per_frame = store.read_layer(kernel, "rates", axes=("element", "y", "x"), units="count")
+        by_kernel = per_frame * np.float32(store.read_attrs(kernel)["n_frames"])
+    yield from drawings.draw_denoised(maps, rates, attrs, by_kernel)
+
+
+def denoiser_of(denoised: Path | None) -> dict[str, Any]:
+    """Return by which method Q^D was trained, and on which maps with frames."""
+    made = store.read_attrs(denoised).get("made_by", {}) if denoised else {}
+    return {name: made.get(name) for name in ("method", "learned_from")}
 
 
 def of_networks(paths: list[Path]) -> Iterator[Drawing]:

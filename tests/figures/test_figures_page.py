@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from html.parser import HTMLParser
 
@@ -53,6 +54,8 @@ def tables(**changes):
 def chapter():
     facts = {
         "specimen": "007",
+        "kind": "series",
+        "denoised_by": {"method": None, "learned_from": None},
         "elements": ["Se"],
         "tilt_deg": [-60.0, 0.0, 60.0],
         "pixel_nm": 0.8,
@@ -224,3 +227,11 @@ def test_thresholds_are_columns():
         ("at 0.5", "1.23 nm (limited by the pixel)"),
         ("at 0.143", "no resolved signal"),
     ]
+
+
+def test_of_a_map_the_page_shows_what_was_measured_and_no_volumes(chapter):
+    facts = {**chapter.facts, "kind": "map", "tilt_deg": [0.0], "made_by": {}}
+    html = render_page("t", tables(), [dataclasses.replace(chapter, facts=facts, views={})])
+    assert 'id="specimen-007-measured"' in html
+    for part in ("volumes", "thickness", "made"):
+        assert f"specimen-007-{part}" not in html

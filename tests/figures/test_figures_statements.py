@@ -5,6 +5,7 @@ from stemedx.figures.statements import crowther_nm, elongation, warnings
 
 TILTS = [float(tilt) for tilt in range(-60, 61, 10)]
 FACTS = {"tilt_deg": TILTS, "signal": "counts", "made_by": {"sirt": None, "two_step": None}}
+FACTS |= {"kind": "series", "denoised_by": {"method": "thinning", "learned_from": []}}
 
 
 def resolution(status="resolved"):
@@ -90,3 +91,18 @@ def test_a_network_of_the_batch_is_told_with_what_it_has_learned_from(specimen, 
     assert f"two_step volumes of a, b ({place}" in text
     assert "Its resolution is not measured" in text
     assert "end_to_end: it has 5 tilts." in text
+
+
+@pytest.mark.parametrize("kind", ["series", "map"])
+@pytest.mark.parametrize(
+    ("learned_from", "told"),
+    [(["flat", "thin"], "kernels of flat, thin"), ([], "the specimen's own photons")],
+)
+def test_what_the_published_denoiser_has_learned_from_is_told(kind, learned_from, told):
+    origin = {"method": "paper", "learned_from": learned_from}
+    assert told in said({**FACTS, "kind": kind, "denoised_by": origin})
+    assert "published network" not in said({**FACTS, "kind": kind})
+
+
+def test_of_a_map_nothing_is_said_about_volumes():
+    assert said({**FACTS, "kind": "map", "tilt_deg": [0.0]}) == ""
