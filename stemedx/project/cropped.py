@@ -79,35 +79,43 @@ def cropped_projector(geometry: Geometry, n_elements: int, crop: Crop) -> Linear
     def forward(volume: Block, out: Block | None = None) -> Block:
         forward_matrix.times(volume.reshape(n_z * n_w, -1), projected.reshape(n_tilts * n_x, -1))
         maps = np.zeros(range_shape, np.float32) if out is None else out
-
-        def warp(tilt: int) -> None:
-            matrix = warps[tilt]
-            if matrix is None:
-                maps[tilt] = 0
-                maps[tilt][:, crop.y] = projected[tilt]
-            else:
-                flat = projected[tilt].reshape(n_x * n_h, -1)
-                maps[tilt] = (matrix @ flat).reshape(n_x, n_y, -1)
-
-        for_each(warp, range(n_tilts), maps.size)
+        for_each(
+            lambda tilt: _warp(projected[tilt], warps[tilt], crop.y, maps[tilt]),
+            range(n_tilts),
+            maps.size,
+        )
         return maps
 
     def adjoint(maps: Block, out: Block | None = None) -> Block:
         gathered = np.empty(narrow, np.float32)
-
-        def unwarp(tilt: int) -> None:
-            matrix = unwarps[tilt]
-            if matrix is None:
-                gathered[tilt] = maps[tilt][:, crop.y]
-            else:
-                flat = maps[tilt].reshape(n_x * n_y, -1)
-                gathered[tilt] = (matrix @ flat).reshape(n_x, n_h, -1)
-
-        for_each(unwarp, range(n_tilts), maps.size)
+        for_each(
+            lambda tilt: _unwarp(maps[tilt], unwarps[tilt], crop.y, gathered[tilt]),
+            range(n_tilts),
+            maps.size,
+        )
         rows = None if out is None else out.reshape(n_z * n_w, -1, copy=False)
         return adjoint_matrix.times(gathered.reshape(n_tilts * n_x, -1), rows).reshape(domain_shape)
 
     return LinearOperator(forward, adjoint, domain_shape, range_shape)
+
+
+def _warp(projected: Block, matrix: csr_array | None, rows: slice, image: Block) -> None:
+    """Put what the box projects to into the measured map."""
+    if matrix is None:
+        image[:] = 0
+        image[:, rows] = projected
+    else:
+        flat = projected.reshape(matrix.shape[1], -1)
+        image[:] = (matrix @ flat).reshape(image.shape)
+
+
+def _unwarp(image: Block, matrix: csr_array | None, rows: slice, gathered: Block) -> None:
+    """Do the transpose."""
+    if matrix is None:
+        gathered[:] = image[:, rows]
+    else:
+        flat = image.reshape(matrix.shape[1], -1)
+        gathered[:] = (matrix @ flat).reshape(gathered.shape)
 
 
 def _of_rows(warp: csr_array | None, rows: np.ndarray) -> csr_array | None:

@@ -24,7 +24,7 @@ def n_threads() -> int:
     return min(MAX_THREADS, len(os.sched_getaffinity(0)))
 
 
-def for_each(work: Callable[[Item], None], items: Iterable[Item], n_values: int) -> None:
+def for_each(work: Callable[[Item], object], items: Iterable[Item], n_values: int) -> None:
     """Call `work` on each item, several at a time if there is enough of it.
 
     Parameters

@@ -32,20 +32,12 @@ class CutMatrix:
     def times(self, block: Block, out: Block | None = None) -> Block:
         """Return the product with a ``(row, column)`` block, written to `out` if given."""
         product = np.empty((self._n_rows, block.shape[1]), np.float32) if out is None else out
-
-        def fill(piece: tuple[slice, csr_array | csc_array]) -> None:
-            product[piece[0]] = piece[1] @ block
-
-        for_each(fill, self._pieces, product.size)
+        for_each(lambda piece: _fill(product, *piece, block), self._pieces, product.size)
         return product
 
     def add_times(self, block: Block, out: Block) -> None:
         """Add the product with a ``(row, column)`` block to `out`."""
-
-        def add(piece: tuple[slice, csr_array | csc_array]) -> None:
-            out[piece[0]] += piece[1] @ block
-
-        for_each(add, self._pieces, out.size)
+        for_each(lambda piece: _add(out, *piece, block), self._pieces, out.size)
 
 
 def gathering(matrix: csr_array) -> CutMatrix:
@@ -62,6 +54,14 @@ def scattering(matrix: csr_array) -> CutMatrix:
     """
     cuts = _cuts(matrix.shape[0], n_threads())
     return CutMatrix([(rows, csc_array(matrix[rows])) for rows in cuts], matrix.shape[0])
+
+
+def _fill(product: Block, rows: slice, piece: csr_array | csc_array, block: Block) -> None:
+    product[rows] = piece @ block
+
+
+def _add(product: Block, rows: slice, piece: csr_array | csc_array, block: Block) -> None:
+    product[rows] += piece @ block
 
 
 def _cuts(n_rows: int, n_pieces: int) -> list[slice]:

@@ -109,11 +109,9 @@ def _rows(out: Block | None, n_rows: int) -> Block | None:
 
 def _warp(maps: Block, matrices: list[csr_array | None]) -> None:
     """Replace each map of a ``(tilt, x, y, element)`` block by its matrix times it."""
+    moved = [tilt for tilt, matrix in enumerate(matrices) if matrix is not None]
+    for_each(lambda tilt: _warp_map(maps[tilt], matrices[tilt]), moved, maps.size)
 
-    def warp(tilt: int) -> None:
-        matrix = matrices[tilt]
-        if matrix is not None:
-            flat = maps[tilt].reshape(matrix.shape[1], -1)
-            maps[tilt] = (matrix @ flat).reshape(maps[tilt].shape)
 
-    for_each(warp, range(len(matrices)), maps.size)
+def _warp_map(image: Block, matrix: csr_array) -> None:
+    image[:] = (matrix @ image.reshape(matrix.shape[1], -1)).reshape(image.shape)

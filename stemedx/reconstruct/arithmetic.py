@@ -16,22 +16,13 @@ def for_planes(work: Callable[[int], None], block: Block) -> None:
 def add(block: Block, factor: np.ndarray, other: Block) -> None:
     """Add `other` times the factor of each element to `block`, in place."""
     factors = _along_rows(factor, block)
-
-    def add_plane(z: int) -> None:
-        block[z] += (other[z].reshape(len(other[z]), -1) * factors).reshape(other[z].shape)
-
-    for_planes(add_plane, block)
+    for_planes(lambda z: _add_plane(block[z], factors, other[z]), block)
 
 
 def scale(block: Block, factor: np.ndarray) -> None:
     """Multiply `block` by the factor of each element, in place."""
     factors = _along_rows(factor, block)
-
-    def scale_plane(z: int) -> None:
-        rows = block[z].reshape(len(block[z]), -1)
-        rows *= factors
-
-    for_planes(scale_plane, block)
+    for_planes(lambda z: _scale_plane(block[z], factors), block)
 
 
 def dots(a: Block, b: Block) -> np.ndarray:
@@ -40,13 +31,21 @@ def dots(a: Block, b: Block) -> np.ndarray:
     Summed along x in float32 (a few hundred terms), then in float64.
     """
     columns = np.empty((len(a), a[0, 0].size))
-
-    def fill(z: int) -> None:
-        shape = (a.shape[1], -1)
-        columns[z] = np.einsum("xj,xj->j", a[z].reshape(shape), b[z].reshape(shape))
-
-    for_planes(fill, a)
+    for_planes(lambda z: _dot_plane(a[z], b[z], columns[z]), a)
     return columns.sum(axis=0).reshape(a.shape[2:]).sum(axis=0)
+
+
+def _add_plane(plane: Block, factors: np.ndarray, other: Block) -> None:
+    plane += (other.reshape(len(other), -1) * factors).reshape(other.shape)
+
+
+def _scale_plane(plane: Block, factors: np.ndarray) -> None:
+    rows = plane.reshape(len(plane), -1)
+    rows *= factors
+
+
+def _dot_plane(a: Block, b: Block, out: np.ndarray) -> None:
+    out[:] = np.einsum("xj,xj->j", a.reshape(len(a), -1), b.reshape(len(b), -1))
 
 
 def _along_rows(factor: np.ndarray, block: Block) -> np.ndarray:

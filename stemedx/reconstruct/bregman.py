@@ -73,23 +73,23 @@ def _iterate(operator: Projector, data: Block, n_outer: int, solve_dual: DualSol
 
 def _aim(total: Block, volume: Block) -> None:
     """Set `volume` to d - b, to which the next x is drawn."""
+    for_planes(lambda z: _aim_plane(total[z], volume[z]), total)
 
-    def aim(z: int) -> None:
-        np.minimum(total[z], 1, out=volume[z])
-        volume[z] *= -2
-        volume[z] += total[z]
 
-    for_planes(aim, total)
+def _aim_plane(total: Block, volume: Block) -> None:
+    np.minimum(total, 1, out=volume)
+    volume *= -2
+    volume += total
 
 
 def _step(total: Block, update: Block) -> None:
     """Set `update` to ``x = max(d - b + update, 0)``, and `total` to x + b."""
+    for_planes(lambda z: _step_plane(total[z], update[z]), total)
 
-    def step(z: int) -> None:
-        bregman = np.minimum(total[z], 1)
-        update[z] += total[z]
-        update[z] -= 2 * bregman
-        np.maximum(update[z], 0, out=update[z])
-        np.add(update[z], bregman, out=total[z])
 
-    for_planes(step, total)
+def _step_plane(total: Block, update: Block) -> None:
+    bregman = np.minimum(total, 1)
+    update += total
+    update -= 2 * bregman
+    np.maximum(update, 0, out=update)
+    np.add(update, bregman, out=total)

@@ -15,6 +15,7 @@ from scipy.linalg import inv
 from stemedx.arrays import Block, PixelPairs
 from stemedx.project.geometry import Geometry
 from stemedx.project.operators import Projector
+from stemedx.project.parallel import for_each
 from stemedx.project.system import system_matrix
 from stemedx.reconstruct.arithmetic import add, dots, scale
 
@@ -22,6 +23,8 @@ from stemedx.reconstruct.arithmetic import add, dots, scale
 MAX_PIXELS = 6000
 # Residual that is left, relative to the right side; in float32 it does not become smaller.
 TOLERANCE = 1e-7
+# Of a dense product; each thread has its own, which waits for no other.
+COLUMNS_AT_ONCE = 192
 
 DualSolver = Callable[[Projector, Block], Block]
 Preconditioner = Callable[[Projector, Block], tuple[Block, Block]]
@@ -111,7 +114,12 @@ def _through_volume(operator: Projector, maps: Block) -> tuple[Block, Block]:
 
 
 def _multiply(matrix: PixelPairs, maps: Block) -> Block:
-    return np.matmul(matrix, maps.reshape(len(matrix), -1)).reshape(maps.shape)
+    """Return the product of the matrix with each slice, a few slices per thread at a time."""
+    columns, product = maps.reshape(len(matrix), -1), np.empty_like(maps)
+    out = product.reshape(columns.shape)
+    parts = [slice(n, n + COLUMNS_AT_ONCE) for n in range(0, columns.shape[1], COLUMNS_AT_ONCE)]
+    for_each(lambda part: np.matmul(matrix, columns[:, part], out=out[:, part]), parts, out.size)
+    return product
 
 
 def _ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:

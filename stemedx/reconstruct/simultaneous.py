@@ -5,7 +5,7 @@ import numpy as np
 from stemedx.arrays import Block
 from stemedx.logs import progress
 from stemedx.project.operators import LinearOperator
-from stemedx.project.parallel import for_each
+from stemedx.reconstruct.arithmetic import for_planes
 
 
 def sirt(operator: LinearOperator, data: Block, n_iterations: int) -> Block:
@@ -46,13 +46,13 @@ def sirt(operator: LinearOperator, data: Block, n_iterations: int) -> Block:
 
 def _step(volume: Block, update: Block, of_columns: Block) -> None:
     """Add the weighted update in place, plane by plane while it is in the cache."""
+    for_planes(lambda z: _step_plane(volume[z], update[z], of_columns[z]), volume)
 
-    def step(z: int) -> None:
-        update[z] *= of_columns[z]
-        volume[z] += update[z]
-        np.maximum(volume[z], 0, out=volume[z])
 
-    for_each(step, range(len(volume)), volume.size)
+def _step_plane(volume: Block, update: Block, of_columns: Block) -> None:
+    update *= of_columns
+    volume += update
+    np.maximum(volume, 0, out=volume)
 
 
 def _inverse(sums: Block) -> Block:

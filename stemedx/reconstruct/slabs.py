@@ -41,9 +41,17 @@ def solve_by_slabs(
     volumes
         ``(element, z, y, x)`` per voxel.
     """
+    # Threads share the slabs, or the planes of the only one: linear algebra has one for itself.
+    with threadpool_limits(1):
+        if geometry.is_aligned:
+            return _by_slabs(solve, maps, geometry)
+        return block_to_volumes(solve(projector(geometry, len(maps)), maps_to_block(maps)))
+
+
+def _by_slabs(
+    solve: Callable[[Projector, Block], Block], maps: Rates, geometry: Geometry
+) -> Volumes:
     n_elements, _, n_y, n_x = maps.shape
-    if not geometry.is_aligned:
-        return block_to_volumes(solve(projector(geometry, n_elements), maps_to_block(maps)))
     volumes = np.empty((n_elements, n_x, n_y, n_x), np.float32)
     slabs = _slabs(n_y, max(1, SLAB_VOXELS // (n_elements * n_x**2)))
     heights = {slab.stop - slab.start for slab in slabs}
@@ -53,9 +61,7 @@ def solve_by_slabs(
         operator = projectors[slab.stop - slab.start]
         volumes[:, :, slab] = block_to_volumes(solve(operator, maps_to_block(maps[:, :, slab])))
 
-    # Each thread has a slab of its own: linear algebra need not use several for one.
-    with threadpool_limits(1):
-        for_each(fill, slabs, volumes.size)
+    for_each(fill, slabs, volumes.size)
     return volumes
 
 
