@@ -36,6 +36,8 @@ bench: .venv/.test
 	$(BIN)/python bench/solvers.py
 	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/fidelity.py
+	$(BIN)/python bench/denoising.py
+	$(BIN)/python bench/nanorod.py
 
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --upgrade -q requirements.in -o requirements.lock

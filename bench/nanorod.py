@@ -125,6 +125,9 @@ def main():
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--pictures", type=Path, help="folder for slices through each volume")
     asked = parser.parse_args()
+    if not asked.maps.is_file():
+        print(f"no maps at {asked.maps} (set STEMEDX_TEST_DATA)")
+        return
     measured = read_rod(asked.maps)
     print(f"{'method':10s} {'s':>8s} {'CV':>8s} {'RMS':>8s} {'nat/photon':>10s}")
     for method in asked.methods:
