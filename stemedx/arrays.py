@@ -21,6 +21,7 @@ RatesPerMap = Float64[np.ndarray, "element tilt #y #x"]  # or one number per map
 ByElement = Float64[np.ndarray, " element"]
 Series = Real[np.ndarray, "tilt y x"]  # one image per tilt
 Image = Real[np.ndarray, "y x"]
+Blocks = Real[np.ndarray, "block_y block_x"]  # sums over parts of an image
 Frames = Real[np.ndarray, "frame y x"]  # of one 2-D acquisition
 WiderFrameMaps = Real[np.ndarray, "element frame wide_y wide_x"]  # of all frames' fields
 WiderFrames = Real[np.ndarray, "frame wide_y wide_x"]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemedx.arrays import PerTilt, Shifts, TiltAngles
+from stemedx.arrays import PerTilt, Series, Shifts, TiltAngles
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,8 @@ class Alignment:
     rotation_deg: PerTilt  # counter-clockwise as displayed, about the centre
     shift_px: Shifts  # then rows down and columns right
     residual: PerTilt  # of re-projection, relative to the map
+    error_px: Shifts  # standard error of the shifts
+    weight: Series  # of each measured pixel in a misfit, 0 to 1
     warnings: tuple[str, ...] = ()
 
 

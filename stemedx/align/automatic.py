@@ -1,14 +1,16 @@
 """Find the tilt axis and the shift of each tilt from the maps or from HAADF."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from stemedx.align.alignment import Alignment, least_shifts
 from stemedx.align.coarse import axis_angle, moved, shifts_inside, shifts_of_neighbours
+from stemedx.align.doubts import turned_axis, wrong_signs
 from stemedx.align.images import above_vacuum, is_contained, of_equal_total, width_for
-from stemedx.align.refine import Match, match, reduced, refine
+from stemedx.align.refine import Match, Views, match, reduced, refine
+from stemedx.align.weights import weights_of
 from stemedx.arrays import MeasuredMaps, PerTilt, Rate, Series, Shifts, TiltAngles
 from stemedx.params import AlignParams
 
@@ -19,6 +21,8 @@ FEW_PHOTONS = 300
 UNRELATED = 0.6
 POOR = 0.5
 OUTLYING = 2.0
+COVERED = 0.5  # a pixel of less weight is foreign
+UNSURE_PX = 3.0
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,9 @@ def align(
     """Return the alignment of a tilt series.
 
     A specimen inside the field is aligned by its row sums and its centre of mass, a
-    larger one by its neighbours; then both by projection matching. Where the maps tell
-    nothing of each other nothing is moved. The uncertainty of the shifts is not
-    estimated.
+    larger one by its neighbours; then both by projection matching. Where something is
+    seen that not all tilts see, that is left out of account and the matching repeated.
+    Where the maps tell nothing of each other nothing is moved.
 
     Parameters
     ----------
@@ -52,29 +56,62 @@ def align(
         Angle of the tilt axis from image y, counter-clockwise; None: searched for.
     """
     rotation = _rotation(source, tilt_deg, params, tilt_axis_deg)
-    unmoved = match(source.images, tilt_deg, rotation, np.zeros((len(tilt_deg), 2)))
-    shift_px = least_shifts(_coarse(source, tilt_deg, rotation, params), tilt_deg)
-    found = match(source.images, tilt_deg, rotation, shift_px)
+    views = Views(source.images, np.ones_like(source.images), tilt_deg, rotation)
+    unmoved = match(views, np.zeros((len(tilt_deg), 2)))
+    found = match(views, least_shifts(_coarse(source, tilt_deg, rotation, params), tilt_deg))
     log.info(
         "residual unmoved %.4f, after the first estimate %.4f",
         *(unmoved.residual.mean(), found.residual.mean()),
     )
     found = min(found, unmoved, key=lambda one: float(one.residual.mean()))
-    found = refine(source.images, tilt_deg, rotation, found, params.n_refinements)
-    if found.residual.mean() < UNRELATED:
-        return judged(source, tilt_deg, rotation, found)
+    found = refine(views, found, params.n_refinements)
+    if found.residual.mean() >= UNRELATED:
+        return _nothing(source, views, unmoved, tilt_axis_deg)
+    views = _weighted(views, found)
+    if views.weight.min() < COVERED:
+        found = refine(views, match(views, found.shift_px), params.n_refinements)
+        views = _weighted(views, found)
+    return judged(source, views, found, _doubts(source, views, found, params))
+
+
+def _doubts(source: Source, views: Views, found: Match, params: AlignParams) -> list[str]:
+    """Return what speaks against the tilt axis and the tilts."""
+    told = [wrong_signs(views, found.shift_px)]
+    if source.is_inside and not views.rotation_deg.any():
+        told.append(turned_axis(source.images, views.tilt_deg, params.max_shift_px))
+    return [doubt for doubt in told if doubt]
+
+
+def _weighted(views: Views, found: Match) -> Views:
+    """Return the views with weights that suit the shifts found."""
+    weight = weights_of(views.images, views.tilt_deg, views.rotation_deg, found.shift_px)
+    return replace(views, weight=weight)
+
+
+def _nothing(
+    source: Source, views: Views, unmoved: Match, tilt_axis_deg: float | None
+) -> Alignment:
+    """Return that nothing is moved, and why."""
     warning = "the maps tell nothing of each other: nothing was moved"
-    still = np.zeros_like(rotation) if tilt_axis_deg is None else rotation
-    nothing = Alignment(still, unmoved.shift_px, unmoved.residual, (*source.warnings, warning))
-    return _told(nothing)
+    still = np.zeros_like(views.tilt_deg) if tilt_axis_deg is None else views.rotation_deg
+    unknown = np.full_like(unmoved.shift_px, np.nan)
+    return _told(
+        Alignment(
+            still, unmoved.shift_px, unmoved.residual, unknown, views.weight,
+            (*source.warnings, warning),
+        )
+    )  # fmt: skip
 
 
 def align_by_hand(
     source: Source, tilt_deg: TiltAngles, rotation_deg: PerTilt, shift_px: Shifts
 ) -> Alignment:
     """Return a given alignment, with its residuals."""
-    found = match(source.images, tilt_deg, rotation_deg, shift_px)
-    return judged(source, tilt_deg, rotation_deg, found)
+    views = Views(source.images, np.ones_like(source.images), tilt_deg, rotation_deg)
+    views = replace(views, weight=weights_of(source.images, tilt_deg, rotation_deg, shift_px))
+    found = match(views, shift_px)
+    doubt = wrong_signs(views, shift_px)
+    return judged(source, views, found, [doubt] if doubt else [])
 
 
 def to_source(
@@ -153,17 +190,26 @@ def _coarse(source: Source, tilt_deg: TiltAngles, rotation: PerTilt, params: Ali
     return shifts_of_neighbours(upright, tilt_deg, params.max_shift_px)
 
 
-def judged(source: Source, tilt_deg: TiltAngles, rotation: PerTilt, found: Match) -> Alignment:
-    """Return an alignment with what speaks against it."""
-    warnings = list(source.warnings)
+def judged(source: Source, views: Views, found: Match, doubts: list[str]) -> Alignment:
+    """Return an alignment with its errors and what speaks against it."""
+    warnings = [*source.warnings, *doubts]
     typical = float(np.median(found.residual))
     if typical > POOR:
         warnings.append(f"the maps predict each other poorly: median residual {typical:.2f}")
     # The outermost tilts have neighbours on one side only: twice the rest is usual.
     if (outlying := found.residual > max(POOR, OUTLYING * typical)).any():
-        tilts = ", ".join(f"{tilt:g}" for tilt in tilt_deg[outlying])
+        tilts = ", ".join(f"{tilt:g}" for tilt in views.tilt_deg[outlying])
         warnings.append(f"the others predict these tilts poorly: {tilts} deg")
-    return _told(Alignment(rotation, found.shift_px, found.residual, tuple(warnings)))
+    error_px = np.hypot(found.error_px, found.asked_px)
+    if (unsure := error_px.max(axis=1) > UNSURE_PX).any():
+        tilts = ", ".join(f"{tilt:g}" for tilt in views.tilt_deg[unsure])
+        warnings.append(f"shifts are uncertain by more than {UNSURE_PX:g} px at {tilts} deg")
+    return _told(
+        Alignment(
+            views.rotation_deg, found.shift_px, found.residual, error_px, views.weight,
+            tuple(warnings),
+        )
+    )  # fmt: skip
 
 
 def _told(alignment: Alignment) -> Alignment:

@@ -14,7 +14,7 @@ WITHIN = 0.3
 COARSE = 16
 STEEPEST = 0.1
 AXIS_STEP_DEG = 1.0
-CLEARLY = 1.5
+CLEARLY = 2.5
 
 
 def moved(
@@ -175,16 +175,33 @@ def axis_angle(images: Rate, tilt_deg: TiltAngles, max_shift_px: float, within_d
     n_steps = int(within_deg / AXIS_STEP_DEG)
     angles = AXIS_STEP_DEG * np.arange(-n_steps, n_steps + 1)
     misfit = np.array([_misfit(images, tilt_deg, max_shift_px, angle) for angle in angles])
-    best = int(misfit.argmin())
-    if best in (0, len(angles) - 1) or misfit[n_steps] < CLEARLY * misfit[best]:
+    total = misfit.sum(axis=1)
+    best = int(total.argmin())
+    # Not at 0 itself: an image that is not turned is not smoothed by it either.
+    saved = misfit[[n_steps - 1, n_steps + 1]].mean(axis=0) - misfit[best]
+    error = saved.std(ddof=1) / np.sqrt(len(saved))
+    if best in (0, len(angles) - 1) or saved.mean() < CLEARLY * error:
         return 0.0
-    return float(angles[best] + AXIS_STEP_DEG * vertex(-misfit, best))
+    return float(angles[best] + AXIS_STEP_DEG * vertex(-total, best))
 
 
-def _misfit(images: Rate, tilt_deg: TiltAngles, max_shift_px: float, angle: float) -> float:
-    """Return how far the row sums are from their mean once they lie on each other."""
+def _misfit(images: Rate, tilt_deg: TiltAngles, max_shift_px: float, angle: float) -> PerTilt:
+    """Return the misfit of the row sums once the images are turned."""
     rotation = np.full(len(images), angle)
     upright, _ = moved(images, tilt_deg, rotation, np.zeros((len(images), 2)))
-    profiles = row_profiles(upright)
-    level = shifted(profiles, shifts_along(upright, max_shift_px))
-    return float(np.sum((level - level.mean(axis=0)) ** 2))
+    return row_sum_misfit(upright, max_shift_px)
+
+
+def row_sum_misfit(images: Rate, max_shift_px: float) -> PerTilt:
+    """Return how far the row sums are from their mean once they lie on each other.
+
+    Parameters
+    ----------
+    images
+        ``(tilt, y, x)`` without background.
+    max_shift_px
+        Largest shift from one tilt to the next, pixels.
+    """
+    profiles = row_profiles(images)
+    level = shifted(profiles, shifts_along(images, max_shift_px))
+    return np.sum((level - level.mean(axis=0)) ** 2, axis=1)

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from stemedx.arrays import MeasuredMaps, PerTilt, Rate, Series
+from stemedx.arrays import Image, MeasuredMaps, PerTilt, Rate, Series
 
 PHOTONS_WANTED = 20.0  # under the smoothing filter, inside the specimen
 STRIP = 16  # the outermost 1/16 on each side
@@ -47,6 +47,14 @@ def is_contained(images: Series) -> bool:
     edges = [images[:, :, :side], images[:, :, -side:]]
     highest = np.max([np.percentile(edge, 95, axis=(1, 2)) for edge in edges], axis=0)
     return bool(np.all(highest < CROWDED * bright))
+
+
+def fills_the_field(image: Image) -> bool:
+    """Tell whether something bright touches both the left and the right border."""
+    side = max(2, image.shape[1] // STRIP)
+    bright = np.percentile(image, 99)
+    edges = (image[:, :side], image[:, -side:])
+    return bool(min(np.percentile(edge, 95) for edge in edges) >= CROWDED * bright)
 
 
 def of_equal_total(images: Rate) -> Rate:

@@ -9,7 +9,6 @@ import pandas as pd
 from stemedx import store, tables
 from stemedx.align.automatic import align, align_by_hand, to_source
 from stemedx.align.by_hand import parse_by_hand
-from stemedx.align.weights import to_ones, weights_of_plane
 from stemedx.params import AlignParams
 from stemedx.provenance import made_by
 
@@ -46,21 +45,18 @@ def run(
         inputs["by_hand"] = by_hand
         text = by_hand.read_text(encoding="utf-8")
         found = align_by_hand(source, tilt_deg, *parse_by_hand(text, len(tilt_deg), str(by_hand)))
-    map_shape = maps.shape[2:]
-    weight = to_ones(len(tilt_deg), map_shape)
-    if not source.is_inside:
-        weight = weights_of_plane(tilt_deg, map_shape, found)
     store.write_group(
         alignment,
         {
             "rotation_deg": store.Layer(found.rotation_deg, ("tilt",), "deg"),
             "shift_px": store.Layer(found.shift_px, ("tilt", "axis"), "pixel"),
+            "error_px": store.Layer(found.error_px, ("tilt", "axis"), "pixel"),
             "residual": store.Layer(found.residual, ("tilt",), "1"),
-            "weight": store.Layer(weight, ("tilt", "y", "x"), "1"),
+            "weight": store.Layer(found.weight, ("tilt", "y", "x"), "1"),
         },
         tilt_deg=attrs["tilt_deg"],
         pixel_nm=attrs["pixel_nm"],
-        map_shape=list(map_shape),
+        map_shape=list(maps.shape[2:]),
         origin="automatic" if by_hand is None else "by hand",
         warnings=list(found.warnings),
         made_by=made_by("align", params, inputs),
@@ -71,5 +67,8 @@ def run(
         "shift_x_px": found.shift_px[:, 1],
         "shift_y_px": found.shift_px[:, 0],
         "residual": found.residual,
+        "error_x_px": found.error_px[:, 1],
+        "error_y_px": found.error_px[:, 0],
+        "seen_percent": 100 * found.weight.mean(axis=(1, 2), dtype=np.float64),
     }
     tables.write(table, pd.DataFrame(columns))

@@ -3,11 +3,17 @@ import pytest
 from scipy import ndimage
 
 from stemedx.align import refine as module
-from stemedx.align.refine import Match, match, predicted, reduced, refine
+from stemedx.align.refine import Match, Views, match, predicted, reduced, refine, weighted
+from stemedx.project.geometry import Geometry
+from stemedx.project.projector import projector
 from tests.align.ellipsoids import CHAIN, DOT, TILTS, error_px, project_ellipsoids
 
 UPRIGHT = np.zeros(len(TILTS))
 LEVEL = np.zeros((len(TILTS), 2))
+
+
+def views(images, rotation_deg=UPRIGHT, weight=None):
+    return Views(images, np.ones_like(images) if weight is None else weight, TILTS, rotation_deg)
 
 
 @pytest.fixture
@@ -29,13 +35,13 @@ def test_no_map_predicts_itself(images):
     """A map that is replaced changes the prediction of others, not its own."""
     replaced = images.copy()
     replaced[6] = images[6, ::-1, ::-1]
-    before, after = predicted(images, TILTS), predicted(replaced, TILTS)
+    before, after = (predicted(one, np.ones_like(one), TILTS) for one in (images, replaced))
     assert np.array_equal(before[6], after[6])
     assert not np.array_equal(before[7], after[7])
 
 
 def test_the_others_predict_an_aligned_map(images):
-    found = match(images, TILTS, UPRIGHT, LEVEL)
+    found = match(views(images), LEVEL)
     assert np.median(found.residual) < 0.15  # 12 tilts, 20 iterations, a wedge of 60 degrees
     assert np.median(np.abs(found.asked_px)) < 0.3  # the wedge; see `refine`
 
@@ -45,8 +51,8 @@ def test_a_map_out_of_place_asks_to_be_moved_back(images, factor, monkeypatch):
     monkeypatch.setattr(module, "WIDEST_PX", images.shape[2] // factor)
     off = LEVEL.copy()
     off[5] = 4.0, -3.0
-    found = match(images, TILTS, UPRIGHT, off)
-    asked = found.asked_px[5] - match(images, TILTS, UPRIGHT, LEVEL).asked_px[5]
+    found = match(views(images), off)
+    asked = found.asked_px[5] - match(views(images), LEVEL).asked_px[5]
     assert asked == pytest.approx([-4.0, 3.0], abs=0.5)  # its old place is still in the others
     assert found.residual[5] > 2 * np.median(found.residual)
 
@@ -55,26 +61,62 @@ def test_rounds_bring_displaced_maps_back(rng):
     true = rng.uniform(-3, 3, (len(TILTS), 2))
     images = project_ellipsoids(CHAIN, true, rotation_deg=6.0).astype(np.float32)
     off = true + rng.normal(0, 1.0, true.shape)
-    start = match(images, TILTS, UPRIGHT + 6.0, off)
-    found = refine(images, TILTS, UPRIGHT + 6.0, start, 5)
+    start = match(views(images, UPRIGHT + 6.0), off)
+    found = refine(views(images, UPRIGHT + 6.0), start, 5)
     assert error_px(start.shift_px, true) > 0.7
     assert error_px(found.shift_px, true) < 0.3  # the project's aim for clean images
     assert found.residual.mean() < start.residual.mean()
 
 
 def test_without_rounds_nothing_changes(images):
-    start = Match(LEVEL, np.full(len(TILTS), 0.5), LEVEL + 3.0)
-    assert refine(images, TILTS, UPRIGHT, start, 0) is start
+    start = Match(LEVEL, np.full(len(TILTS), 0.5), LEVEL + 3.0, LEVEL)
+    assert refine(views(images), start, 0) is start
 
 
 def test_a_round_that_fits_worse_is_not_kept(images):
-    start = match(images, TILTS, UPRIGHT, LEVEL)
+    start = match(views(images), LEVEL)
     asked = LEVEL.copy()
     asked[::2, 0] = 5.0
-    misled = Match(LEVEL, start.residual, asked)
-    assert refine(images, TILTS, UPRIGHT, misled, 3) is misled
+    misled = Match(LEVEL, start.residual, asked, LEVEL)
+    assert refine(views(images), misled, 3) is misled
 
 
 def test_an_empty_map_is_not_predicted(images):
     images[4] = 0
-    assert match(images, TILTS, UPRIGHT, LEVEL).residual[4] == 1.0
+    assert match(views(images), LEVEL).residual[4] == 1.0
+
+
+def test_what_has_no_weight_is_not_compared(images):
+    """Something in a corner of one map alone changes its residual, unless it has no weight."""
+    spoilt = images.copy()
+    spoilt[4, 2:12, 30:42] = images.max()
+    weight = np.ones_like(images)
+    weight[4, :14, 27:] = 0
+    clean, found, masked = (
+        match(views(*one), LEVEL) for one in ((images,), (spoilt,), (spoilt, UPRIGHT, weight))
+    )
+    assert found.residual[4] > 2 * clean.residual[4]
+    assert masked.residual[4] == pytest.approx(clean.residual[4], rel=0.1)  # a corner less
+
+
+def test_a_weighted_operator_is_the_transpose_of_its_adjoint(rng):
+    geometry = Geometry(TILTS, 3, 8)
+    weight = rng.random((len(TILTS), 8, 3, 1), np.float32)
+    operator = weighted(projector(geometry, 1), weight)
+    x = rng.random(operator.domain_shape, np.float32)
+    y = rng.random(operator.range_shape, np.float32)
+    assert np.vdot(operator.forward(x), y) == pytest.approx(
+        np.vdot(x, operator.adjoint(y)), rel=1e-5
+    )
+
+
+def test_errors_cover_the_shifts_that_noise_makes(rng):
+    """Each map asks for a shift; over noise those spread by about the standard error."""
+    rate = 0.02 * project_ellipsoids(CHAIN, LEVEL)
+    drawn = [rng.poisson(rate).astype(np.float32) for _ in range(6)]
+    found = [match(views(ndimage.gaussian_filter(one, (0, 1.5, 1.5))), LEVEL) for one in drawn]
+    spread = np.std([one.asked_px for one in found], axis=0, ddof=1)
+    told = np.mean([one.error_px for one in found], axis=0)
+    ratio = np.median(spread / told, axis=0)
+    # Errors contain what the model cannot explain, too, and lack the noise of the others.
+    assert np.all((ratio > 0.3) & (ratio < 2))

@@ -1,0 +1,48 @@
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from stemedx.align.doubts import turned_axis, wrong_signs
+from stemedx.align.refine import Views
+from tests.align.ellipsoids import CHAIN, DOT, TILTS, project_ellipsoids
+
+LEVEL = np.zeros((len(TILTS), 2))
+# Not a mirror image of itself: seen from +tilt and from -tilt it differs.
+LOPSIDED = (*CHAIN, ((9.0, 5.0, 9.0), (4.0, 4.0, 4.0), 1.5))
+
+
+@pytest.fixture
+def images(rng):
+    shifts = rng.uniform(-3, 3, LEVEL.shape)
+    return ndimage.gaussian_filter(project_ellipsoids(CHAIN, shifts), (0, 1, 1)).astype(np.float32)
+
+
+def test_an_axis_along_x_is_told(images):
+    turned = np.ascontiguousarray(np.rot90(images, axes=(1, 2)))
+    assert turned_axis(images, TILTS, 10.0) is None
+    assert "set tilt_axis_deg to 90 in the sheet" in turned_axis(turned, TILTS, 10.0)
+
+
+@pytest.mark.parametrize("negated", [(), (1,), (6, 7)])
+def test_tilts_of_the_wrong_sign_are_named(negated):
+    tilt_deg = TILTS + 2.0  # so that no tilt is the negative of another
+    images = project_ellipsoids(LOPSIDED, LEVEL, tilts=tilt_deg).astype(np.float32)
+    said = tilt_deg.copy()
+    said[list(negated)] *= -1
+    views = Views(images, np.ones_like(images), said, np.zeros(len(said)))
+    told = wrong_signs(views, LEVEL)
+    if not negated:
+        assert told is None
+    else:
+        named = ", ".join(f"{said[n]:g}" for n in negated)
+        assert f"fit better with the other sign: {named} deg" in told
+
+
+def test_a_round_dot_tells_no_signs():
+    views = Views(
+        project_ellipsoids(DOT[:1], LEVEL).astype(np.float32),
+        np.ones((9, 50, 44), np.float32),
+        TILTS,
+        np.zeros(9),
+    )
+    assert wrong_signs(views, LEVEL) is None
