@@ -8,6 +8,7 @@ once; for each file it forks, so that what a file does to its process ends with 
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +44,7 @@ def reading_apart(seconds: float = SECONDS, memory_bytes: int = MEMORY_BYTES) ->
     Parameters
     ----------
     seconds, memory_bytes
-        That one file may take, at most.
+        Of computing, and of memory, that one file may take at most.
 
     Raises
     ------
@@ -94,7 +96,7 @@ def serve(seconds: float, memory_bytes: int) -> None:
         _load_reader(path)
         child = os.fork()
         if child == 0:
-            _answer(path, place, memory_bytes)
+            _answer(path, place, seconds, memory_bytes)
         sys.stdout.write(_ended(child, seconds) + "\n")
         sys.stdout.flush()
 
@@ -118,8 +120,10 @@ def _compile_streams() -> None:
     sparse.astype(np.uint16)
 
 
-def _answer(path: Path, place: Path, memory_bytes: int) -> None:
+def _answer(path: Path, place: Path, seconds: float, memory_bytes: int) -> None:
     """Read a file and leave its contents at `place`, or the fault beside it; never return."""
+    # the first of the two ends it by SIGXCPU, which tells why; the second is for the stubborn
+    resource.setrlimit(resource.RLIMIT_CPU, (ceil(seconds), ceil(seconds) + 5))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
@@ -145,13 +149,20 @@ def _fault(path: Path, error: Exception, memory_bytes: int) -> str:
 
 
 def _ended(child: int, seconds: float) -> str:
-    """Wait for a process, as long as it may take; return how it ended."""
-    latest = time.monotonic() + seconds
-    while time.monotonic() < latest:
+    """Wait for a process, as long as it may take; return how it ended.
+
+    It is stopped after `seconds` of computing by the system. Where it waits and does
+    nothing, as long again is granted; counted in naps, so that a machine that is busy or
+    asleep takes no time from it.
+    """
+    too_slow = f"the reader did not end within {seconds:g} s"
+    for _ in range(ceil(2 * seconds / POLL_S)):
         found, status = os.waitpid(child, os.WNOHANG)
+        if found and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
+            return too_slow
         if found:
             return f"the reader crashed (status {status})" if status else "done"
         time.sleep(POLL_S)
-    os.kill(child, 9)
+    os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
-    return f"the reader did not end within {seconds:g} s"
+    return too_slow

@@ -10,6 +10,8 @@ import numpy as np
 from stemedx.arrays import SparseEnds, SparseValues
 from stemedx.maps.checks import insist_counts_or_rates, to_integers
 
+MOSTLY, BY_CHANCE = 0.8, 1e-9
+
 
 @dataclass(frozen=True, eq=False)
 class Photons:
@@ -78,6 +80,21 @@ class Photons:
         return np.searchsorted(self.pixels, np.arange(np.prod(self.shape[:-1]) + 1)).astype(
             np.int64
         )
+
+    def empty_run(self) -> range | None:
+        """Return the longest run of pixels without a photon, if chance has not made it.
+
+        Where most pixels hold photons, so many in a row that hold none are a part of a file
+        that was lost, or matter cannot be where they are.
+        """
+        n_pixels = int(np.prod(self.shape[:-1]))
+        lit = np.unique(self.pixels).astype(np.int64)
+        edges = np.concatenate([[-1], lit, [n_pixels]])
+        longest = int(np.argmax(np.diff(edges)))
+        run = range(int(edges[longest]) + 1, int(edges[longest + 1]))
+        occupied = len(lit) / n_pixels
+        by_chance = n_pixels * (1 - occupied) ** len(run)
+        return run if occupied > MOSTLY and by_chance < BY_CHANCE else None
 
     def per_detector(self) -> dict[str, int]:
         """Return the photons of each detector; nothing where the file holds their sum."""

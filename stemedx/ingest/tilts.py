@@ -15,8 +15,8 @@ from stemedx.params import tilt_range
 from stemedx.sheet import is_range
 
 REMEDY = (
-    "Give them in the column tilts of the sheet: a list such as -60:60:10, a .rawtlt file, or a "
-    "table file<TAB>tilt_deg."
+    "Give them in the column tilts of the sheet: a list such as -60:60:10, a .rawtlt or .mdoc "
+    "file, or a table file<TAB>tilt_deg."
 )
 LARGEST_DEG = 90.0
 
@@ -89,11 +89,20 @@ def _said(views: Sequence[View], said: str) -> Tilts:
     path = Path(said)
     if not path.is_file():
         raise ValueError(f"{said}: expected a file of tilts, found none. {REMEDY}")
-    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    if path.suffix.lower() == ".mdoc":
+        found = [_number(path, n, text[1]) for n, text in _mdoc_tilts(lines)]
+        return Tilts(_as_many(views, found, said), path.name)
     rows = [row for row in csv.reader(lines, delimiter="\t") if any(cell.strip() for cell in row)]
     if all(len(row) == 1 for row in rows):
         return Tilts(_as_many(views, _column(path, rows), said), path.name)
     return Tilts(_by_name(path, views, rows), path.name)
+
+
+def _mdoc_tilts(lines: Sequence[str]) -> list[tuple[int, re.Match[str]]]:
+    """Return number and match of the lines ``TiltAngle = ...`` of a file of SerialEM."""
+    pairs = ((n, re.match(r"\s*TiltAngle\s*=\s*(\S*)", line)) for n, line in enumerate(lines, 1))
+    return [(n, match) for n, match in pairs if match]
 
 
 def _column(path: Path, rows: list[list[str]]) -> list[float]:

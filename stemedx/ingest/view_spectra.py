@@ -65,9 +65,21 @@ def view_spectra(
     photons: Photons = signal.values
     _insist_frames(signal, photons.n_frames, frames)
     first = axis.first_above(min_keV)
+    doubts = (*said, *_doubts(photons))
     return [
-        ViewSpectra(view, photons.chosen(view.index, first, frames), axis, pixel_nm, signal, said)
+        ViewSpectra(view, photons.chosen(view.index, first, frames), axis, pixel_nm, signal, doubts)
         for view in views_of(signal, stack)
+    ]
+
+
+def _doubts(photons: Photons) -> list[str]:
+    """Return what looks as if a part of the file were lost."""
+    run = photons.empty_run()
+    if run is None:
+        return []
+    return [
+        f"pixels {run.start} to {run.stop - 1} in the order of the scan hold no photon, though "
+        "most others do: if this is no vacuum, the file is damaged"
     ]
 
 

@@ -41,7 +41,8 @@ def find_flanks(total: Spectrum, window: Window, response: Response, first: int)
         Channel below which there are none.
     """
     width = FWHM_PER_SIGMA * response.sigma_keV(window.line.energy_keV) / response.scale_keV
-    centre = (window.line.energy_keV - response.offset_keV) / response.scale_keV
+    seen_keV = response.seen_keV(window.line.energy_keV)  # noqa: N806
+    centre = (seen_keV - response.offset_keV) / response.scale_keV
     half = max(1, round(HALF_WIDTH_FWHM * width))
     away = np.arange(NEAREST_FWHM, FARTHEST_FWHM + STEP_FWHM / 2, STEP_FWHM) * width
     return Flanks(

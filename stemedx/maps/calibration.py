@@ -10,13 +10,21 @@ from scipy.optimize import least_squares
 from stemedx.arrays import Spectrum
 from stemedx.maps.lines import Family
 from stemedx.maps.response import Response
-from stemedx.maps.spectrum_fit import SpectrumFit, fit_spectrum, make_model
+from stemedx.maps.spectrum_fit import (
+    SpectrumFit,
+    SpectrumModel,
+    fit_once,
+    fit_spectrum,
+    make_model,
+)
 
 log = logging.getLogger(__name__)
-FEWEST_PHOTONS = 20_000  # in lines, to fit five numbers on
+FEWEST_PHOTONS = 20_000  # in lines, to fit six numbers on
 LARGEST_SHIFT_KEV, LARGEST_GAIN = 0.03, 0.007
 NOISE_KEV = (0.010, 0.050)
 TAIL_SHARE, TAIL_KEV = (0.0, 0.6), (0.04, 0.3)
+SURFACE_KEV = (0.0, 0.03)
+ROUNDS = 2  # of least squares, each with the weights of the last fit
 SPLIT_PHOTONS, SPLIT_SHARE = 50_000, 0.02  # of a shell whose vacancies are told apart
 
 Families = Callable[[frozenset[str]], list[Family]]
@@ -62,30 +70,41 @@ def strong_shells(fit: SpectrumFit) -> frozenset[str]:
 
 def recalibrated(counts: Spectrum, start: SpectrumFit) -> SpectrumFit:
     """Return the fit of the same families with the response that fits best."""
-    model = start.model
+    best = start
+    for _ in range(ROUNDS):
+        found = fit_spectrum(counts, _better_model(counts, best))
+        if found.chi2 > best.chi2:
+            break
+        best = found
+    return best
+
+
+def _better_model(counts: Spectrum, fit: SpectrumFit) -> SpectrumModel:
+    """Return the model with the response of least squares, weighted by the fit so far."""
+    model = fit.model
     low, high = _bounds(model.response)
     y = counts[model.first : model.end].astype(np.float64)
-    weight = 1 / np.sqrt(np.maximum(y, 1.0))
+    weight = 1 / np.sqrt(fit.expected)
 
-    def at(place: np.ndarray) -> SpectrumFit:
+    def at(place: np.ndarray) -> SpectrumModel:
         response = Response(*(low + (high - low) * (place - 1) / 10).tolist())
-        return fit_spectrum(counts, make_model(model.families, response, model.first, model.end))
+        return make_model(model.families, response, model.first, model.end)
 
     def misfit(place: np.ndarray) -> np.ndarray:
-        return (y - at(place).expected) * weight
+        tried = at(place)
+        return (y - tried.columns @ fit_once(y, fit.expected, fit.photons, tried)) * weight
 
     # from 1 to 11, so that relative steps of the solver are steps of a share of the range
     place = 1 + 10 * (np.array(astuple(model.response)) - low) / (high - low)
     found = least_squares(
-        misfit, np.clip(place, 1.05, 10.95), bounds=(1, 11), diff_step=1e-3, max_nfev=15
+        misfit, np.clip(place, 1.05, 10.95), bounds=(1, 11), diff_step=1e-4, max_nfev=10
     )
-    best = at(found.x)
-    return best if best.chi2 <= start.chi2 else start
+    return at(found.x)
 
 
 def _bounds(response: Response) -> tuple[np.ndarray, np.ndarray]:
     offset, scale = response.offset_keV, response.scale_keV
     low = [offset - LARGEST_SHIFT_KEV, scale * (1 - LARGEST_GAIN)]
     high = [offset + LARGEST_SHIFT_KEV, scale * (1 + LARGEST_GAIN)]
-    pairs: Sequence[tuple[float, float]] = (NOISE_KEV, TAIL_SHARE, TAIL_KEV)
+    pairs: Sequence[tuple[float, float]] = (NOISE_KEV, TAIL_SHARE, TAIL_KEV, SURFACE_KEV)
     return np.array(low + [one for one, _ in pairs]), np.array(high + [top for _, top in pairs])

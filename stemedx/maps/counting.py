@@ -16,7 +16,7 @@ from stemedx.maps.background import (
 )
 from stemedx.maps.calibration import FEWEST_PHOTONS, fit_calibrated, recalibrated
 from stemedx.maps.lines import Family, Line, choose_line, families_of
-from stemedx.maps.net import NetTilt, net_by_fit, net_by_windows, to_gains
+from stemedx.maps.net import NetTilt, find_bias, net_by_fit, net_by_windows, to_gains
 from stemedx.maps.residuals import unexplained
 from stemedx.maps.response import FWHM_PER_SIGMA, Response
 from stemedx.maps.spectrum_fit import SpectrumFit, fit_spectrum
@@ -140,6 +140,7 @@ def count_elements(
     else:
         flanks = [find_flanks(total, one, response, series.first_channel) for one in windows]
         tilts = [net_by_windows(counts, windows, flanks) for counts in of_tilts]
+        warnings += find_bias(fit, windows, flanks, len(total))
     maps = count_windows(series.spectra, windows, series.shape)
     net, variance = (
         np.stack([getattr(tilt, name) for tilt in tilts], axis=1) for name in ("net", "variance")
@@ -223,7 +224,8 @@ def _fit_tilt(counts: Spectrum, total: SpectrumFit) -> SpectrumFit:
 def _window(line: Line, response: Response, half_fwhm: float, n_channels: int) -> Window:
     half = half_fwhm * FWHM_PER_SIGMA * response.sigma_keV(line.energy_keV)
     log.info("%s at %g keV, +- %.0f eV", line.name, line.energy_keV, 1e3 * half)
-    return to_window(line, half, response.offset_keV, response.scale_keV, n_channels)
+    shift = line.energy_keV - response.seen_keV(line.energy_keV)
+    return to_window(line, half, response.offset_keV + shift, response.scale_keV, n_channels)
 
 
 def _is_there(family: Family, fit: SpectrumFit, wanted: Sequence[str]) -> bool:

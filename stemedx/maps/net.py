@@ -10,6 +10,7 @@ from stemedx.maps.background import Flanks, window_weights
 from stemedx.maps.spectrum_fit import SpectrumFit
 from stemedx.maps.windows import Window
 
+BIAS = 0.05  # share of the net counts that windows may be off by and not be told
 CERTAIN = 3.0  # standard deviations that net counts need to tell a gain
 
 
@@ -52,6 +53,40 @@ def net_by_windows(
     weights = window_weights(windows, flanks, len(counts))
     net, variance = counts @ weights, counts @ weights**2
     return NetTilt(net, variance, net, variance, weights, float("nan"))
+
+
+def find_bias(
+    fit: SpectrumFit, windows: Sequence[Window], flanks: Sequence[Flanks], n_channels: int
+) -> list[str]:
+    """Return of which lines the background is not straight, so that windows mislead.
+
+    What windows make of the fitted spectrum, in which the photons of each line are known,
+    is compared with these: so lines beside a window are told that leave no valley.
+
+    Parameters
+    ----------
+    fit
+        Of the sum of all spectra.
+    windows, flanks
+        One per element.
+    n_channels
+        Of the detector.
+    """
+    expected = np.zeros(n_channels)
+    expected[fit.model.first : fit.model.end] = fit.expected
+    found = net_by_windows(expected, windows, flanks)
+    known = _membership(fit, windows)[0] @ fit.photons[: fit.model.n_lines]
+    return [
+        f"the windows beside {window.line.name} hold lines of other elements: by windows it has "
+        f"{100 * abs(share):.0f} % too {'many' if share > 0 else 'few'} net counts; set "
+        "element_maps.method to fit"
+        for window, net, truth, variance in zip(
+            windows, found.net, known, found.variance, strict=True
+        )
+        if truth > 0
+        and abs(net - truth) > CERTAIN * np.sqrt(variance)
+        and abs(share := (net - truth) / truth) > BIAS
+    ]
 
 
 def net_by_fit(fit: SpectrumFit, windows: Sequence[Window], n_channels: int) -> NetTilt:

@@ -16,6 +16,7 @@ N_BACKGROUND = 12
 SI_K_EDGE_KEV, TAIL_UP_TO_KEV = 1.839, 3.0
 TAIL_ELSEWHERE = 0.6  # share of the tail of photons that are not absorbed near the surface
 TAIL_AT_KEV = 2.0
+O_KA_KEV = 0.525
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Response:
         energies just above the K edge of silicon.
     tail_keV
         Mean energy that those miss, at 2 keV.
+    surface_keV
+        By how much O Ka is seen too low: see `seen_keV`.
     """
 
     offset_keV: float  # noqa: N815
@@ -40,6 +43,7 @@ class Response:
     noise_keV: float  # noqa: N815
     tail_share: float = 0.0
     tail_keV: float = 0.1  # noqa: N815
+    surface_keV: float = 0.0  # noqa: N815
 
     @property
     def resolution_eV(self) -> float:  # noqa: N802
@@ -50,6 +54,17 @@ class Response:
         """Return the standard deviation of a peak: electronic noise, and Fano's of silicon."""
         fano = FANO_EV * 1e-3 / FWHM_PER_SIGMA**2
         return float(np.sqrt(self.noise_keV**2 + fano * energy_keV))
+
+    def seen_keV(self, energy_keV: float) -> float:  # noqa: N802, N803
+        """Return where on the axis a line of an energy is seen.
+
+        Photons below the K edge of silicon that are absorbed nearest to the surface lose
+        charge there, all of them some: their peak is too low, in proportion to how strongly
+        silicon absorbs them, which falls as the third power of the energy.
+        """
+        if energy_keV > SI_K_EDGE_KEV:
+            return energy_keV
+        return energy_keV - self.surface_keV * (O_KA_KEV / energy_keV) ** 3
 
     def energies(self, first: int, end: int) -> Spectrum:
         """Return the energies of the centres of channels, keV."""
@@ -81,7 +96,7 @@ def _below(edges: Spectrum, energy_keV: float, response: Response) -> Spectrum: 
     surface, where charge is lost: other lines have 0.6 of their share of tail.
     """
     sigma = response.sigma_keV(energy_keV)
-    at = (edges - energy_keV) / sigma
+    at = (edges - response.seen_keV(energy_keV)) / sigma
     peak = ndtr(at)
     is_near = SI_K_EDGE_KEV < energy_keV < TAIL_UP_TO_KEV
     lost = response.tail_share * (1.0 if is_near else TAIL_ELSEWHERE)

@@ -130,9 +130,7 @@ def fit_spectrum(counts: Spectrum, model: SpectrumModel) -> SpectrumFit:
     expected = np.maximum(_smooth(y), 10 * least)
     photons = np.zeros(model.columns.shape[1])
     for _ in range(N_ITERATIONS):
-        weighted, target = _system(y, expected, photons, model)
-        photons, _ = nnls(weighted * scale, target, maxiter=100 * len(photons))
-        photons = photons * scale
+        photons = fit_once(y, expected, photons, model)
         before, expected = expected, np.maximum(model.columns @ photons, least)
         if np.abs(expected - before).max() <= SAME * expected.max():
             break
@@ -141,6 +139,26 @@ def fit_spectrum(counts: Spectrum, model: SpectrumModel) -> SpectrumFit:
     in_use = int((photons > 0).sum())
     chi2 = float(((y - expected) ** 2 / expected).sum() / max(len(y) - in_use, 1))
     return SpectrumFit(model, photons, inverse @ (weighted.T @ target), inverse, expected, chi2)
+
+
+def fit_once(
+    y: Spectrum, expected: Spectrum, photons: PerColumn, model: SpectrumModel
+) -> PerColumn:
+    """Return the photons of each column that fit best with the weights of an expectation.
+
+    Parameters
+    ----------
+    y, expected
+        ``(channel)`` photons of the channels of the model, as measured and to weight them.
+    photons
+        ``(column)`` that tell how tight ratios are tied.
+    model
+        Of the channels.
+    """
+    scale = max(float(y.sum()), 1.0)
+    weighted, target = _system(y, expected, photons, model)
+    found, _ = nnls(weighted * scale, target, maxiter=100 * len(photons))
+    return found * scale
 
 
 def _smooth(y: Spectrum) -> Spectrum:

@@ -1,5 +1,7 @@
+import mrcfile
 import numpy as np
 import pytest
+import tifffile
 
 from stemedx.ingest.contents import read_contents
 from stemedx.ingest.exported_maps import map_files
@@ -136,3 +138,42 @@ def test_real_maps_without_a_pixel_size(data):
     with pytest.raises(ValueError, match="Au.hspy: expected the size of a pixel.*Set pixel_nm"):
         gathered(folder, "Au")
     assert gathered(folder, "Au", pixel_nm=0.6).content.dtype == np.float32
+
+
+def write_mrc(path, values):
+    with mrcfile.new(path, data=values) as file:
+        file.voxel_size = 8.0  # angstrom
+
+
+def write_tiff(path, values):
+    tifffile.imwrite(path, values, photometric="minisblack")
+
+
+@pytest.mark.parametrize(
+    ("suffix", "writer", "pixel_nm"),
+    [("mrc", write_mrc, None), ("tif", write_tiff, 0.8), ("tiff", write_tiff, 0.8)],
+)
+def test_maps_of_other_programs(tmp_path, rng, suffix, writer, pixel_nm):
+    """Tilts from a list of the microscope; the scan step from the file, or the sheet."""
+    maps = {name: rng.poisson(0.7, (3, 5, 7)).astype(np.uint16) for name in ("Zn", "S")}
+    for name, values in maps.items():
+        (tmp_path / "raw").mkdir(exist_ok=True)
+        writer(tmp_path / f"raw/{name}.{suffix}", values)
+    tilts = tmp_path / "tilts.rawtlt"
+    tilts.write_text("20\n0\n-20\n")
+    series = gathered(tmp_path / "raw", tilts=str(tilts), pixel_nm=pixel_nm)
+    assert series.tilt_deg.tolist() == [-20, 0, 20]
+    assert series.pixel_nm == pytest.approx(0.8, rel=1e-3)
+    assert series.content.dtype == np.uint16
+    assert (series.content == np.stack([maps["Zn"], maps["S"]])[:, ::-1]).all()
+    assert series.manifest[0]["tilt_origin"] == "tilts.rawtlt"
+    with pytest.raises(ValueError, match="unknown"):
+        gathered(tmp_path / "raw")
+
+
+def test_mrc_maps_below_zero_are_refused(folder):
+    folder.mkdir()
+    for name in ("Zn", "S"):
+        write_mrc(folder / f"{name}.mrc", np.full((3, 5, 7), -3, np.int16))
+    with pytest.raises(ValueError, match="Zn.mrc: expected values >= 0, found -3 at tilt 0"):
+        gathered(folder, tilts="-20:20:20")

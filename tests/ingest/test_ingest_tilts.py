@@ -118,6 +118,20 @@ def test_rawtlt_in_order_of_the_views(tmp_path):
         tilts_of(THREE, str(path))
 
 
+def test_mdoc_of_serialem(tmp_path):
+    path = tmp_path / "s.mdoc"
+    path.write_text("[T = SerialEM]\n\n[ZValue = 0]\nTiltAngle = -31.2\nStagePosition = 1 2\n"
+                    "[ZValue = 1]\nTiltAngle = 0.1\n[ZValue = 2]\nTiltAngle = 29.7\n")  # fmt: skip
+    found = tilts_of(THREE, str(path))
+    assert (found.deg, found.origin) == ((-31.2, 0.1, 29.7), "s.mdoc")
+    path.write_text("[ZValue = 0]\nTiltAngle = -31.2\n")
+    with pytest.raises(ValueError, match="s.mdoc: .* found 1 tilts for 3 views"):
+        tilts_of(THREE, str(path))
+    path.write_text("TiltAngle = steep\n")
+    with pytest.raises(ValueError, match="s.mdoc, line 1: expected a tilt in degrees, found 'st"):
+        tilts_of(THREE, str(path))
+
+
 @pytest.mark.parametrize("header", ["", "file\ttilt_deg\n"])
 def test_table_in_any_order(tmp_path, header):
     path = tmp_path / "tilts.tsv"

@@ -8,7 +8,7 @@ from stemedx.maps.background import (
     window_weights,
 )
 from stemedx.maps.lines import Line, families_of
-from stemedx.maps.net import net_by_windows, to_gains
+from stemedx.maps.net import find_bias, net_by_windows, to_gains
 from stemedx.maps.residuals import unexplained
 from stemedx.maps.response import Response, noise_for
 from stemedx.maps.spectrum_fit import fit_spectrum, make_model
@@ -79,3 +79,23 @@ def test_a_peak_of_an_element_that_is_not_fitted_is_told():
     assert text.startswith("a peak at 4.5")
     assert "Ti_Ka" in text
     assert unexplained(np.rint(20 + peak(6.4, 3000)), fit_spectrum(counts, model)) == []
+
+
+def test_lines_beside_a_window_are_told_where_they_mislead():
+    """Of strong Pt M the tail and its weak lines fill the valleys beside Si K."""
+    response = Response(0.0, 0.02, noise_for(130.0), tail_share=0.4, tail_keV=0.13)
+    one = window("Si_Ka", 1.74, 0.08)
+    families = [f for s in ("Si", "Pt") for f in families_of(s, 0.5, 3.0, None, frozenset())]
+    model = make_model(families, response, 25, 150)
+    texts = {}
+    for ratio in (0.0, 8.0):
+        lines = model.columns[:, :2] @ np.array([1e5, ratio * 1e5])
+        total = np.zeros(600)
+        total[25:150] = lines + 200
+        flanks = [find_flanks(total, one, response, 10)]
+        texts[ratio] = find_bias(fit_spectrum(total, model), [one], flanks, 600)
+    assert texts[0.0] == []
+    assert "the windows beside Si_Ka hold lines of other elements: by windows it has" in "".join(
+        texts[8.0]
+    )
+    assert "% too few net counts" in texts[8.0][0]

@@ -29,6 +29,16 @@ def test_a_line_holds_all_its_photons_at_its_energy():
         assert square == pytest.approx(response.sigma_keV(6.4) ** 2 + spread + 1e-4 / 12, rel=1e-3)
 
 
+def test_soft_lines_are_seen_too_low():
+    """As much as silicon absorbs them: O Ka by all, Mg Ka by little, Pt M not at all."""
+    response = Response(-0.2, 0.01, 0.04, surface_keV=0.010)
+    lost = {energy: energy - response.seen_keV(energy) for energy in (0.525, 1.05, 2.05, 8.05)}
+    assert lost == pytest.approx({0.525: 0.010, 1.05: 0.010 / 8, 2.05: 0.0, 8.05: 0.0})
+    family = Family("O", "K", "", ((0.525, 1.0),), 1.0)
+    column = line_columns([family], response, 0, 1200)[:, 0]
+    assert column @ response.energies(0, 1200) == pytest.approx(0.515, abs=1e-4)
+
+
 def test_doublets_and_vacancies():
     (k_lines,) = families_of("Cu", 5.0, 12.0, None, frozenset())
     energies = dict(k_lines.lines)
