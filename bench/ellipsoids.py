@@ -29,6 +29,11 @@ CLUSTER = (
     Ellipsoid((8.0, 27.0, 9.0), (9.0, 10.0, 11.0), (0.0, 1.0, 1.0)),
     Ellipsoid((9.0, 26.0, 10.0), (5.0, 6.0, 5.0), (1.0, -1.0, 0.0)),
 )
+# Beside the cluster in a field of 128 pixels: out of sight until it is tilted.
+NEIGHBOURS = (
+    Ellipsoid((0.0, -20.0, 88.0), (11.0, 12.0, 12.0), (0.5, 1.0, 1.0)),
+    Ellipsoid((-4.0, 15.0, -92.0), (12.0, 11.0, 12.0), (0.5, 1.0, 1.0)),
+)
 
 
 def project(ellipsoids, tilt_deg, shift_px, rotation_deg, shape, turn):

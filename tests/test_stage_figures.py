@@ -36,10 +36,12 @@ def write_alignment(folder):
     shifts = np.array([[1.0, -2.0], [0.5, 0.0], [-1.5, 2.5]])
     layers = {"shift_px": store.Layer(shifts, ("tilt", "axis"), "pixel")}
     store.write_group(
-        folder / "alignment.zarr", layers, origin="automatic", warnings=["tilt 30 is far off"]
-    )
+        folder / "alignment.zarr", layers, origin="automatic", warnings=["tilt 30 is far off"],
+        tilt_deg=TILTS, map_shape=[14, 18],
+    )  # fmt: skip
     moves = {"shift_x_px": shifts[:, 1], "shift_y_px": shifts[:, 0]}
     table = {"tilt_deg": TILTS, "rotation_deg": 0.0, **moves, "residual": [0.1, 0.2, 0.4]}
+    table |= {"error_x_px": 0.3, "error_y_px": 0.2}
     tables.write(folder / "alignment.csv", pd.DataFrame(table))
 
 
@@ -140,6 +142,7 @@ def test_everything_there_is_is_drawn(specimen, told):
         "thickness/sirt_shares",
         "align/shifts",
         "align/profiles",
+        "align/axis",
         "element_maps/maps",
         "element_maps/sums",
         "element_maps/frames",

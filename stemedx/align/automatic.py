@@ -76,8 +76,10 @@ def align(
 
 def _doubts(source: Source, views: Views, found: Match, params: AlignParams) -> list[str]:
     """Return what speaks against the tilt axis and the tilts."""
+    if not source.is_inside:
+        return []  # what enters at one side only looks like a wrong sign
     told = [wrong_signs(views, found.shift_px)]
-    if source.is_inside and not views.rotation_deg.any():
+    if not views.rotation_deg.any():
         told.append(turned_axis(source.images, views.tilt_deg, params.max_shift_px))
     return [doubt for doubt in told if doubt]
 
@@ -104,14 +106,17 @@ def _nothing(
 
 
 def align_by_hand(
-    source: Source, tilt_deg: TiltAngles, rotation_deg: PerTilt, shift_px: Shifts
+    source: Source,
+    tilt_deg: TiltAngles,
+    params: AlignParams,
+    rotation_deg: PerTilt,
+    shift_px: Shifts,
 ) -> Alignment:
-    """Return a given alignment, with its residuals."""
+    """Return a given alignment, with its residuals, errors and weights."""
     views = Views(source.images, np.ones_like(source.images), tilt_deg, rotation_deg)
     views = replace(views, weight=weights_of(source.images, tilt_deg, rotation_deg, shift_px))
     found = match(views, shift_px)
-    doubt = wrong_signs(views, shift_px)
-    return judged(source, views, found, [doubt] if doubt else [])
+    return judged(source, views, found, _doubts(source, views, found, params))
 
 
 def to_source(

@@ -6,18 +6,24 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from scipy import ndimage
 
-from stemedx.arrays import Series
+from stemedx.arrays import Image, Series
 from stemedx.figures.canvas import colour_of, degrees, legend_below, new_figure, rounded, styled
+from stemedx.project.geometry import Geometry
 
-COLUMNS = ("tilt_deg", "rotation_deg", "shift_x_px", "shift_y_px", "residual")
+AXIS_ENDS = ("top_x_nm", "top_y_nm", "bottom_x_nm", "bottom_y_nm")
+COLUMNS = (
+    *("tilt_deg", "rotation_deg", "shift_x_px", "shift_y_px", "residual"),
+    *("error_x_px", "error_y_px"),
+)
 
 
 @styled
 def shifts_figure(
     table: pd.DataFrame, *, pixel_nm: float, origin: str, warnings: Sequence[str]
 ) -> Figure:
-    """Draw shift, rotation and residual of each tilt.
+    """Draw shift with its standard error, rotation and residual of each tilt.
 
     Parameters
     ----------
@@ -34,12 +40,13 @@ def shifts_figure(
     shifts, residual = figure.subplots(1, 2)
     tilts = table["tilt_deg"]
     for n, axis in enumerate("xy"):
-        shifts.plot(
-            tilts, table[f"shift_{axis}_px"], "o-", color=colour_of(n), label=f"moved along {axis}"
-        )
+        shifts.errorbar(
+            tilts, table[f"shift_{axis}_px"], yerr=table[f"error_{axis}_px"], fmt="o-",
+            color=colour_of(n), capsize=2.5, label=f"moved along {axis}, standard error",
+        )  # fmt: skip
     shifts.set(xlabel="tilt (°)", ylabel=f"shift (pixel of {pixel_nm:.3g} nm)")
     shifts.set_title(_rotation_text(table["rotation_deg"]))
-    legend_below(shifts, 2)
+    legend_below(shifts, 1)
     residual.plot(tilts, table["residual"], "o-", color=colour_of(2))
     residual.set(xlabel="tilt (°)", ylabel="residual (1)")
     residual.set_ylim(bottom=min(0.0, float(np.nan_to_num(table["residual"]).min())))
@@ -123,3 +130,72 @@ def profiles_figure(table: pd.DataFrame, units: str) -> Figure:
             panel.grid(False)
         figure.colorbar(shown, ax=list(row), label=units, pad=0.01)
     return figure
+
+
+def axis_table(geometry: Geometry, pixel_nm: float) -> pd.DataFrame:
+    """Return where the tilt axis lies in each measured map, nm from its centre.
+
+    Parameters
+    ----------
+    geometry
+        Says how each map is aligned: aligned, the axis is the line x = 0.
+    pixel_nm
+        Edge of a pixel, nm.
+    """
+    half = (geometry.n_y - 1) / 2
+    rows = []
+    for n, tilt in enumerate(geometry.tilt_deg):
+        rotation, shift = geometry.motion(n)
+        ends = [rotation.T @ (np.array([y, 0.0]) - shift) * pixel_nm for y in (-half, half)]
+        (top_y, top_x), (bottom_y, bottom_x) = ends
+        rows.append((tilt, *map(float, (top_x, top_y, bottom_x, bottom_y))))
+    return pd.DataFrame(rows, columns=["tilt_deg", *AXIS_ENDS])
+
+
+@styled
+def axis_figure(
+    table: pd.DataFrame, measured: Series, aligned: Series, weight: Series, *, pixel_nm: float
+) -> Figure:
+    """Draw the tilt axis on the sum of aligned maps, and on maps as they were measured.
+
+    Parameters
+    ----------
+    table
+        As `axis_table` makes it.
+    measured, aligned
+        ``(tilt, y, x)`` sum over elements as measured, and in the aligned frame.
+    weight
+        ``(tilt, y, x)`` 0 to 1, measured frame; its outline at a half is drawn.
+    pixel_nm
+        Edge of a pixel, nm.
+    """
+    flattest = int(table["tilt_deg"].abs().argmin())
+    least_seen = int(weight.mean(axis=(1, 2)).argmin())
+    figure = new_figure(9.0, 3.4)
+    panels = figure.subplots(1, 3)
+    n_y, n_x = measured.shape[1:]
+    sides = np.array([-n_x, n_x, n_y, -n_y]) / 2 * pixel_nm
+    shown = {"cmap": "gray", "extent": sides.tolist(), "interpolation": "nearest"}
+    panels[0].imshow(smoothed(aligned.sum(axis=0)), **shown)
+    panels[0].axvline(0.0, color=colour_of(0), linestyle="--")
+    panels[0].set_title("all tilts aligned, and the tilt axis")
+    x, y = ((np.arange(n) - (n - 1) / 2) * pixel_nm for n in (n_x, n_y))
+    for panel, tilt in zip(panels[1:], (flattest, least_seen), strict=True):
+        panel.imshow(smoothed(measured[tilt]), **shown)
+        ends = table.iloc[tilt]
+        panel.plot(
+            ends[["top_x_nm", "bottom_x_nm"]], ends[["top_y_nm", "bottom_y_nm"]], "--",
+            color=colour_of(0),
+        )  # fmt: skip
+        if weight[tilt].min() < 0.5:
+            panel.contour(x, y, weight[tilt], [0.5], colors=colour_of(1), linewidths=1.2)
+        panel.set_title(f"measured at {degrees(table['tilt_deg'][tilt])}")
+    for panel in panels:
+        panel.set(xlabel="x (nm)", ylabel="y (nm)", xlim=sides[:2], ylim=sides[2:])
+        panel.grid(False)
+    return figure
+
+
+def smoothed(image: Image) -> Image:
+    """Return an image in which single photons do not hide the rest."""
+    return ndimage.gaussian_filter(image.astype(np.float32), 1.5)

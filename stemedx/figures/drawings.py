@@ -12,8 +12,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import ndimage
 
-from stemedx.arrays import ElementRates, MeasuredMaps, Rates, Series
-from stemedx.figures import alignment, lines, spheres
+from stemedx.arrays import ElementRates, MeasuredMaps, Rates
+from stemedx.figures import lines, spheres
 from stemedx.figures.bodies import Body
 from stemedx.figures.canvas import degrees
 from stemedx.figures.grids import Column, composite_grid, grid_table, image_grid
@@ -109,42 +109,6 @@ def draw_denoised(
     caption = "A row has one scale, that of the denoised map: most single photons are above it."
     numbers = grid_table(columns, elements, pixel_nm)
     return [Drawing("denoise/maps", figure, numbers, title, caption)]
-
-
-def draw_alignment(
-    table: pd.DataFrame, total: Series, aligned: Series, attrs: dict[str, Any]
-) -> list[Drawing]:
-    """Draw what the alignment did to each map.
-
-    Parameters
-    ----------
-    table
-        `alignment.COLUMNS`, a row for each tilt.
-    total, aligned
-        ``(tilt, y, x)`` sum over elements as measured, and in the aligned frame.
-    attrs
-        ``tilt_deg``, ``pixel_nm``, ``origin`` and ``warnings``.
-    """
-    tilts, pixel_nm, origin = attrs["tilt_deg"], attrs["pixel_nm"], attrs["origin"]
-    told = {"origin": origin, "warnings": attrs["warnings"]}
-    profiles = alignment.profile_table(total, aligned, tilts, pixel_nm)
-    return [
-        Drawing(
-            "align/shifts",
-            alignment.shifts_figure(table, pixel_nm=pixel_nm, **told),
-            table,
-            f"Alignment, {origin}",
-            "Rotation, then shift, that bring each map into the common frame.",
-        ),
-        Drawing(
-            "align/profiles",
-            alignment.profiles_figure(profiles, "sum over elements"),
-            profiles,
-            "Sums of each map before and after alignment",
-            "Along the tilt axis y a well aligned series looks the same at every tilt; across "
-            "it (x) parts of the specimen move along smooth traces.",
-        ),
-    ]
 
 
 def draw_losses(network: str, table: pd.DataFrame) -> list[Drawing]:

@@ -44,7 +44,8 @@ def run(
     else:
         inputs["by_hand"] = by_hand
         text = by_hand.read_text(encoding="utf-8")
-        found = align_by_hand(source, tilt_deg, *parse_by_hand(text, len(tilt_deg), str(by_hand)))
+        given = parse_by_hand(text, len(tilt_deg), str(by_hand))
+        found = align_by_hand(source, tilt_deg, params, *given)
     store.write_group(
         alignment,
         {

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from stemedx import store, tables
+from stemedx.alignment import read_weights
 from stemedx.analyse.summary import CROSSING_COLUMNS
 from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.figures import alignment as alignment_figures
 from stemedx.figures import damage, drawings, lines, spheres
+from stemedx.figures.alignment_drawings import draw_alignment, draw_axis
 from stemedx.figures.bodies import find_bodies
 from stemedx.figures.canvas import write_figure
 from stemedx.figures.drawings import Drawing
@@ -62,7 +64,7 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
         of_volumes(volumes, haadf, figures),
         of_resolution(resolution, attrs["elements"]),
         of_thickness(thickness),
-        of_alignment(maps, attrs, alignment_table),
+        of_alignment(maps, attrs, alignment, alignment_table),
         drawings.draw_maps(maps, attrs),
         damage.draw_damage(tables.read(frames, damage.COLUMNS), attrs["elements"]),
         of_denoised(maps, attrs, denoised, kernel),
@@ -168,10 +170,10 @@ def of_thickness(folders: list[Path]) -> Iterator[Drawing]:
 
 
 def of_alignment(
-    maps: MeasuredMaps, attrs: dict[str, Any], table: Path | None
+    maps: MeasuredMaps, attrs: dict[str, Any], alignment: Path | None, table: Path | None
 ) -> Iterator[Drawing]:
     """Draw what the alignment did; maps are moved for the eye only."""
-    if table is None:
+    if alignment is None or table is None:
         return
     rows = tables.read(table, alignment_figures.COLUMNS)
     total = maps.sum(axis=0, dtype=np.float64).astype(np.float32)
@@ -183,7 +185,8 @@ def of_alignment(
         rows[["shift_y_px", "shift_x_px"]].to_numpy(float),
     )
     aligned = align_maps(total[None], geometry)[0][0]
-    yield from drawings.draw_alignment(rows, total, aligned, attrs)
+    yield from draw_alignment(rows, total, aligned, attrs)
+    yield draw_axis(geometry, (total, aligned, read_weights(alignment)), attrs)
 
 
 def of_denoised(

@@ -102,15 +102,15 @@ def test_a_tilt_that_does_not_fit_is_named(rng):
     images = project_ellipsoids(CHAIN, np.zeros((len(TILTS), 2)))
     images[7] = np.roll(images[7], 25, axis=0)
     source = to_source(counts(rng, images, 3000), images, TILTS, PARAMS)
-    found = align_by_hand(source, TILTS, np.zeros(len(TILTS)), np.zeros((len(TILTS), 2)))
+    found = align_by_hand(source, TILTS, PARAMS, np.zeros(len(TILTS)), np.zeros((len(TILTS), 2)))
     assert "the others predict these tilts poorly: 45 deg" in found.warnings
 
 
 def test_by_hand_is_kept_as_given_and_judged(rng, shifts):
     images = project_ellipsoids(DOT, shifts)
     source = to_source(counts(rng, images, 3000), None, TILTS, PARAMS)
-    right = align_by_hand(source, TILTS, np.zeros(len(TILTS)), shifts)
-    wrong = align_by_hand(source, TILTS, np.zeros(len(TILTS)), -shifts)
+    right = align_by_hand(source, TILTS, PARAMS, np.zeros(len(TILTS)), shifts)
+    wrong = align_by_hand(source, TILTS, PARAMS, np.zeros(len(TILTS)), -shifts)
     assert np.array_equal(right.shift_px, shifts)
     assert right.residual.mean() < 0.7 * wrong.residual.mean()
 

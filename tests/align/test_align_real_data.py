@@ -31,7 +31,7 @@ def test_haadf_larger_than_the_field(data):
     difference = np.median(np.abs(found.shift_px - by_hand), axis=0)
     assert difference[0] < 0.5  # the manual shifts are whole pixels
     assert difference[1] < 1.5  # the project's aim
-    manual = align_by_hand(source, tilts, np.zeros(len(tilts)), by_hand)
+    manual = align_by_hand(source, tilts, PARAMS, np.zeros(len(tilts)), by_hand)
     assert found.residual.mean() < manual.residual.mean()
 
 
@@ -44,7 +44,7 @@ def test_hits_of_quantum_dots(data):
     found = align(source, tilts, PARAMS, None)
     text = (folder / "manual_alignment.json").read_text()
     rotation, shift = parse_by_hand(text, len(tilts), "manual_alignment.json")
-    manual = align_by_hand(source, tilts, rotation, least_shifts(shift, tilts))
+    manual = align_by_hand(source, tilts, PARAMS, rotation, least_shifts(shift, tilts))
     assert found.residual.mean() < manual.residual.mean()
     # The two agree to 3 px everywhere but at the noisiest tilts.
     difference = np.abs(found.shift_px - least_shifts(shift, tilts))

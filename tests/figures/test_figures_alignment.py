@@ -2,7 +2,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stemedx.figures.alignment import profile_table, profiles_figure, shifts_figure
+from stemedx.figures.alignment import (
+    axis_figure,
+    axis_table,
+    profile_table,
+    profiles_figure,
+    shifts_figure,
+)
+from stemedx.project.geometry import Geometry
+from stemedx.project.warp import align_maps
 
 TILTS = [-40.0, 0.0, 30.0]
 TABLE = pd.DataFrame(
@@ -12,6 +20,8 @@ TABLE = pd.DataFrame(
         "shift_x_px": [1.5, -2.0, 0.5],
         "shift_y_px": [0.5, 1.0, -3.0],
         "residual": [0.2, np.nan, 0.4],
+        "error_x_px": [0.3, 0.1, np.nan],
+        "error_y_px": 0.2,
     }
 )
 
@@ -55,3 +65,29 @@ def test_profiles_are_drawn_with_units(series, text_of):
     figure = profiles_figure(profile_table(series, series, TILTS, 0.8), "sum over elements")
     assert [axes.get_xlabel() for axes in figure.axes[:4]] == ["y (nm)"] * 2 + ["x (nm)"] * 2
     assert "sum over elements" in text_of(figure)
+
+
+def test_the_axis_is_where_aligning_brings_x_to_0():
+    """A line of dots along the axis, seen turned and shifted, lies on the line of the table."""
+    geometry = Geometry(np.array([20.0]), 21, 31, np.array([30.0]), np.array([[1.5, -4.0]]))
+    ends = axis_table(geometry, 0.5).iloc[0] / 0.5
+    y, x = np.indices((21, 31)) - np.array([10.0, 15.0])[:, None, None]
+    top, bottom = ends[["top_x_nm", "top_y_nm"]], ends[["bottom_x_nm", "bottom_y_nm"]]
+    along = bottom.to_numpy() - top.to_numpy()
+    away = ((x - top.iloc[0]) * along[1] - (y - top.iloc[1]) * along[0]) / np.linalg.norm(along)
+    line = np.exp(-(away**2) / 2).astype(np.float32)
+    aligned = align_maps(line[None, None], geometry)[0][0, 0]
+    assert aligned[10].argmax() == 15
+    assert aligned[5].argmax() == 15
+
+
+def test_the_axis_is_drawn_with_what_not_all_tilts_see(series, text_of):
+    geometry = Geometry(np.array(TILTS), 5, 8, np.full(3, 2.0), np.zeros((3, 2)))
+    weight = np.ones_like(series)
+    weight[2, :, 6:] = 0
+    figure = axis_figure(axis_table(geometry, 0.8), series, series, weight, pixel_nm=0.8)
+    said = text_of(figure)
+    assert "measured at 0°" in said
+    assert "measured at 30°" in said
+    assert [axes.get_xlabel() for axes in figure.axes] == ["x (nm)"] * 3
+    assert [len(axes.collections) for axes in figure.axes] == [0, 0, 1]
