@@ -34,8 +34,8 @@ class Training:
         Of the table of losses.
     best, best_losses
         Weights when the held-out losses were least, and these; empty if none are known.
-    is_past_best
-        Whether they are now significantly above that.
+    rise
+        By how many standard errors they are above that now.
     """
 
     network: nn.Module
@@ -46,7 +46,7 @@ class Training:
     rows: list[dict[str, float]] = field(default_factory=list)
     best: dict[str, Tensor] = field(default_factory=dict)
     best_losses: list[float] = field(default_factory=list)
-    is_past_best: bool = False
+    rise: float = 0.0
 
 
 @dataclass
@@ -107,6 +107,7 @@ class Checkpoint:
             "losses": training.losses,
             "rows": training.rows,
             "best_losses": training.best_losses,
+            "rise": training.rise,
             "groups": training.optimiser.state_dict()["param_groups"],
             "schedule": training.schedule.state_dict(),
         }
@@ -143,5 +144,6 @@ def _restore(training: Training, told: dict[str, Any], tensors: dict[str, Tensor
     training.optimiser.load_state_dict({"state": state, "param_groups": told["groups"]})
     training.schedule.load_state_dict(told["schedule"])
     torch.set_rng_state(parts["torch"]["rng"])
-    training.best, training.best_losses = parts["best"], told["best_losses"]
+    training.best = parts["best"]
+    training.best_losses, training.rise = told["best_losses"], told["rise"]
     training.step, training.losses, training.rows = told["step"], told["losses"], told["rows"]

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
+from torch.nn import functional
 
 from stemedx.arrays import Guides, MeasuredMaps, PatchArray, Profile, Rates
 from stemedx.learn.checkpoints import Checkpoint
@@ -20,6 +21,7 @@ from stemedx.networks.denoiser import SMOOTH_PX, Denoiser
 from stemedx.params import TrainDenoiserParams
 from stemedx.tensors import Features, Patches, Scalar, Shares
 
+TILE_PX = 16
 SMALLEST_RATE = 1e-12  # keeps the logarithm of a rate of 0 finite
 
 
@@ -54,7 +56,7 @@ def poisson_loss(rates: Patches, counts: Patches, exposures: Shares, told: Patch
     told
         1 where a pixel counts, else 0.
     """
-    losses = rates - counts / exposures * torch.log(rates + SMALLEST_RATE)
+    losses = _of_pixels(rates, counts, exposures)
     return (told * losses).sum() / told.sum().clamp(min=1)
 
 
@@ -142,8 +144,7 @@ def train(
     @torch.no_grad()
     def held_out_losses() -> list[float]:
         rates = _predict(network, held_out.seen, held_out.shares, params.crop_px)
-        parts = (rates.split(1), *(np.split(part, len(rates)) for part in held_out))
-        return [_loss(one, Sample(*of_it)).item() for one, *of_it in zip(*parts, strict=True)]
+        return _of_tiles(rates, held_out)
 
     optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
     return fit(
@@ -205,9 +206,26 @@ def _turned(sample: Sample, rng: np.random.Generator) -> Sample:
 
 
 def _loss(rates: Patches, sample: Sample) -> Scalar:
-    device = rates.device
+    return poisson_loss(rates, *_unseen(sample, rates.device))
+
+
+def _of_tiles(rates: Patches, sample: Sample) -> list[float]:
+    """Return the loss of each tile: the photons of two tiles are independent."""
+    target, exposures, told = _unseen(sample, rates.device)
+    losses = told * _of_pixels(rates, target, exposures)
+    side = min(TILE_PX, *losses.shape[-2:])
+    tiles = functional.avg_pool2d(losses, side, ceil_mode=True, count_include_pad=False)
+    return (tiles.mean(1) / told.mean()).flatten().tolist()
+
+
+def _of_pixels(rates: Patches, counts: Patches, exposures: Shares) -> Patches:
+    return rates - counts / exposures * torch.log(rates + SMALLEST_RATE)
+
+
+def _unseen(sample: Sample, device: torch.device) -> tuple[Patches, Shares, Patches]:
+    """Return what is to be predicted: photons, exposures, and where."""
     target, told = to_patches(sample.target, device), to_patches(sample.told, device)
-    return poisson_loss(rates, target, _per_patch(sample.exposures, device), told)
+    return target, _per_patch(sample.exposures, device), told
 
 
 def _per_patch(values: Profile, device: torch.device) -> Shares:

@@ -17,7 +17,9 @@ from stemedx.tensors import Scalar
 
 log = logging.getLogger(__name__)
 N_ROWS = 25  # of the table of losses
-SIGNIFICANT = 4.0  # standard errors
+# Standard errors by which held-out data are predicted worse than at best
+SIGNIFICANT, CLEAR = 2.0, 4.0
+TINY = 1e-12
 
 
 @contextmanager
@@ -59,8 +61,8 @@ def fit(
 ) -> pd.DataFrame:
     """Train `network` in place.
 
-    Where data are set apart, training ends early when they are predicted worse than
-    before by `SIGNIFICANT` standard errors, and the network is as it was at best.
+    Where data are set apart, training ends early when they are predicted clearly worse
+    than before. If they are significantly so at the end, the network is as it was at best.
 
     Parameters
     ----------
@@ -103,11 +105,12 @@ def fit(
         training.step = step
         if step % every == 0 or step == n_steps:
             _add_row(training, held_out_losses)
-        if training.is_past_best:
-            network.load_state_dict(training.best)
+        if training.rise > CLEAR:
             break
         if checkpoint is not None:
             checkpoint.keep(training)
+    if training.rise > SIGNIFICANT:
+        network.load_state_dict(training.best)
     network.eval()
     log.info("trained with %d updates: %s", training.step, training.rows[-1])
     return pd.DataFrame(training.rows)
@@ -137,11 +140,11 @@ def _add_row(training: Training, held_out_losses: Callable[[], list[float]] | No
     if not best or sum(losses) < sum(best):
         weights = training.network.state_dict()
         training.best = {name: value.detach().clone() for name, value in weights.items()}
-        training.best_losses = losses
+        training.best_losses, training.rise = losses, 0.0
     elif len(losses) > 1:
         rise = np.subtract(losses, best)
         standard_error = rise.std(ddof=1) / math.sqrt(len(rise))
-        training.is_past_best = bool(rise.mean() > SIGNIFICANT * standard_error)
+        training.rise = float(rise.mean() / max(standard_error, TINY))
 
 
 def _mean(losses: list[float], step: int) -> float:

@@ -80,11 +80,17 @@ def fit_watched(held_out):
     return network.weight.item(), seen, table
 
 
-def test_training_ends_where_data_set_apart_are_predicted_significantly_worse():
+def test_training_ends_where_data_set_apart_are_predicted_clearly_worse():
     rising = [[5.0, 4.0, 6.0], [4.0, 3.0, 5.2], [4.0, 3.1, 5.1], [4.5, 3.51, 5.71], [0.0, 0.0, 0.0]]
     weight, seen, table = fit_watched(rising)
     assert len(table) == 4
     # the third draw sees what two updates made, and these did best
+    assert weight == seen[2]
+
+
+def test_weights_that_end_up_significantly_worse_are_those_that_did_best():
+    weight, seen, table = fit_watched([[5.0, 4.0, 6.0], [4.0, 3.0, 5.0], [4.5, 3.2, 5.9]])
+    assert len(table) == 3  # the last is worse by 2.6 standard errors: no reason to stop before
     assert weight == seen[2]
 
 
