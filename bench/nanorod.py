@@ -30,7 +30,8 @@ from stemedx.params import RunConfig
 from stemedx.project.blocks import block_to_maps, volumes_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import projector
-from stemedx.reconstruct import l1, sirt
+from stemedx.reconstruct import l1, poisson_tv, sirt, tv
+from stemedx.reconstruct import measured as counted
 
 COLUMNS = slice(64, 192)  # the rod and 30 pixels of vacuum on either side
 ROWS = slice(28, 228)
@@ -62,13 +63,35 @@ def by_l1(measured):
     return l1.reconstruct(measured.maps, _geometry(measured), RUN.reconstruct.l1)
 
 
+def by_tv(measured):
+    """Return the volumes of least squares with total variation of filtered maps."""
+    return tv.reconstruct(measured.maps, _geometry(measured), RUN.reconstruct.tv)
+
+
+def by_poisson_tv(measured):
+    """Return the volumes of the likelihood of the photons with total variation."""
+    nothing = np.zeros(measured.maps.shape[:2])
+    weight = np.ones(measured.maps.shape[1:], np.float32)
+    photons = measured.maps / np.float32(measured.variance_to_mean[0])
+    read = counted.Measured(photons, _geometry(measured), "intensity", nothing + 1, nothing, weight)
+    found = poisson_tv.reconstruct(read, RUN.reconstruct.poisson_tv)
+    print("  weight", found.facts["tv_weight"], "trials", found.facts["trials"], flush=True)
+    return found.volumes * np.float32(measured.variance_to_mean[0])
+
+
 def by_two_step(measured):
     """Return the volumes of the paper's chain."""
     with tempfile.TemporaryDirectory() as folder:
         return two_step(measured, folder, RUN)
 
 
-METHODS = {"sirt": by_sirt, "l1": by_l1, "two_step": by_two_step}  # name -> measured -> volumes
+METHODS = {
+    "sirt": by_sirt,
+    "l1": by_l1,
+    "tv": by_tv,
+    "poisson_tv": by_poisson_tv,
+    "two_step": by_two_step,
+}  # name -> measured -> volumes
 
 
 def interior_cv(volume, n_columns=256):

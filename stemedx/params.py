@@ -354,6 +354,19 @@ class FilteredL1Params(FilteredParams, L1Params):
     n_inner: int = Field(10, ge=1)
 
 
+class TvParams(FilteredParams):
+    """Least squares with total variation."""
+
+    tv_weight: float = Field(0.03, gt=0)
+    """Weight of the total variation, for maps and solid matter scaled to 1."""
+
+    gap: float = Field(0.02, gt=0)
+    """The solver stops when the duality gap is below this, as a share of the scaled data."""
+
+    max_iterations: int = Field(2000, ge=1)
+    """Or after this many iterations, with a warning."""
+
+
 class HaadfParams(Model):
     """SIRT of the HAADF series."""
 
@@ -379,16 +392,19 @@ class MlemParams(CountingParams):
     """Number of iterations; the noise grows with it."""
 
 
-class PoissonTvParams(CountingParams):
+class PoissonTvParams(Seeded, CountingParams):
     """Likelihood of the photons with total variation."""
 
     coupling: Literal["joint", "separate"] = "joint"
     """joint: the elements share their edges (vectorial total variation); separate: each has its own."""
 
     tv_weight: float | None = Field(None, gt=0)
-    """Weight of the total variation, nat per square pixel of edge of solid matter; by the dose if empty."""
+    """Weight of the total variation, nat per square pixel of edge of solid matter; chosen from the photons if empty."""
 
-    gap: float = Field(0.01, gt=0)
+    n_splits: int = Field(2, ge=0, le=20)
+    """Times that a fifth of the photons is set aside to choose the weight that makes them most likely; 0: the weight follows from the dose alone."""
+
+    gap: float = Field(0.02, gt=0)
     """The solver stops when the duality gap, which bounds what is left to gain, is below this, nat per photon."""
 
     max_iterations: int = Field(2000, ge=1)
@@ -408,6 +424,7 @@ class ReconstructParams(Model):
     fbp: FbpParams = FbpParams()
     sirt: SirtParams = SirtParams()
     l1: FilteredL1Params = FilteredL1Params()
+    tv: TvParams = TvParams()
     mlem: MlemParams = MlemParams()
     poisson_tv: PoissonTvParams = PoissonTvParams()
     haadf: HaadfParams = HaadfParams()
@@ -573,10 +590,10 @@ class ReportParams(Model):
 
 # The methods of the stage `reconstruct`: all its sections but the definitions of phases.
 RECONSTRUCT_METHODS = tuple(name for name in ReconstructParams.model_fields if name != "phases")
-METHODS = ("fbp", "sirt", "l1", "mlem", "poisson_tv", "two_step", "end_to_end")
+METHODS = ("fbp", "sirt", "l1", "tv", "mlem", "poisson_tv", "two_step", "end_to_end")
 # T has learned from volumes of whole data: applied to halves it would tell both the same.
 WITHOUT_HALVES = ("end_to_end",)
-LATER_METHODS = ("tv", "fusion", "dip_tv")
+LATER_METHODS = ("fusion", "dip_tv")
 LATER_STAGES = (
     "bootstrap",
     "sizes",

@@ -23,9 +23,11 @@ from stemedx.reconstruct.primal_dual import Check, Problem, State, minimise
 
 log = logging.getLogger(__name__)
 COARSE_PX = 64  # maps are binned to at most about this width for the start
+FEWEST_PX = 24  # and to no less than half of this: there, edges are all there is
 N_START = 20  # updates of maximum likelihood for the start
 FAINT = 0.1  # share of solid matter, smoothed, above which a voxel is of the specimen
 SMOOTH_PX = 5
+START_PX = 3  # the start is smoothed: its noise would be all edges
 MARGIN_PX = 8  # around the specimen, voxels of the full grid
 LOOSE = 5.0  # before gain and background are final, the gap may be this much larger
 
@@ -62,6 +64,7 @@ def first_fit(measured: Measured) -> Fit:
     operator = cropped_projector(geometry, len(measured.maps), crop)
     calibration = first_calibration(measured)
     volume = mlem(operator, measured, calibration, start=None, n_iterations=N_START)
+    volume = uniform_filter(volume, (START_PX, START_PX, START_PX, 1), mode="constant")
     scale = typical(volume).astype(np.float32)
     fit = Fit(State(volume / scale), scale.astype(np.float64), calibration, [], crop)
     return calibrated(measured, fit, operator)
@@ -139,12 +142,13 @@ def improve(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOper
     return calibrated(measured, replace(fit, state=state, checks=checks), operator)
 
 
-def solve(measured: Measured, fit: Fit, penalty: Penalty) -> Fit:
-    """Return the solution, calibration included: solved, calibrated, solved again."""
+def solve(measured: Measured, fit: Fit, penalty: Penalty, n_rounds: int) -> Fit:
+    """Return the solution: solved and calibrated so many times, loosely but for the last."""
     operator = cropped_projector(measured.geometry, len(measured.maps), fit.crop)
     loose = replace(penalty, gap_per_photon=LOOSE * penalty.gap_per_photon)
-    fit = improve(measured, fit, loose, operator)
-    return improve(measured, fit, penalty, operator)
+    for n in range(n_rounds):
+        fit = improve(measured, fit, penalty if n == n_rounds - 1 else loose, operator)
+    return fit
 
 
 def with_dose(measured: Measured, fit: Fit) -> Fit:
@@ -172,7 +176,8 @@ def dose_scaled_weight(coarse: Measured, fit: Fit, n: int) -> float:
 
 def coarse_factor(measured: Measured) -> int:
     """Return how many pixels a side are summed into one for the start."""
-    return max(1, round(measured.geometry.n_x / COARSE_PX))
+    n_x = measured.geometry.n_x
+    return max(1, min(2, n_x // FEWEST_PX), round(n_x / COARSE_PX))
 
 
 def coarser(penalty: Penalty, n: int) -> Penalty:

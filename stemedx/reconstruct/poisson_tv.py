@@ -1,10 +1,14 @@
 """The method `poisson_tv`: likelihood of the photons and total variation."""
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from stemedx.params import PoissonTvParams
 from stemedx.project.blocks import block_to_volumes
 from stemedx.project.cropped import pad
+from stemedx.reconstruct.choosing import choose_weight
 from stemedx.reconstruct.measured import Measured, Reconstruction, binned, without_hot_pixels
 from stemedx.reconstruct.penalised import (
     Fit,
@@ -17,6 +21,8 @@ from stemedx.reconstruct.penalised import (
     to_fine,
     with_dose,
 )
+
+N_ROUNDS = 2  # of solution and calibration on the coarse grid
 
 
 def reconstruct(measured: Measured, params: PoissonTvParams) -> Reconstruction:
@@ -49,12 +55,21 @@ def reconstruct(measured: Measured, params: PoissonTvParams) -> Reconstruction:
     measured = without_hot_pixels(measured)
     n = coarse_factor(measured)
     coarse = binned(measured, n)
-    fit = first_fit(coarse)
-    weight = params.tv_weight or dose_scaled_weight(coarse, fit, n)
-    penalty = Penalty(weight, groups(params, len(measured.maps)), params.gap, params.max_iterations)
-    fit = to_fine(solve(coarse, fit, coarser(penalty, n)), measured, n)
-    fit = with_dose(measured, solve(measured, fit, penalty))
-    return Reconstruction(_volumes(fit, measured), facts(fit, penalty))
+    fit, facts = first_fit(coarse), dict[str, Any]()
+    penalty = Penalty(
+        params.tv_weight or dose_scaled_weight(coarse, fit, n),
+        groups(params, len(measured.maps)),
+        params.gap,
+        params.max_iterations,
+    )
+    if params.tv_weight is None and params.n_splits and measured.maps.any():
+        rng = np.random.default_rng(params.seed)
+        weight, trials = choose_weight(measured, penalty, n, n_splits=params.n_splits, rng=rng)
+        penalty = replace(penalty, tv_weight=weight)
+        facts["trials"] = [[trial.tv_weight, trial.nat_per_photon] for trial in trials]
+    fit = to_fine(solve(coarse, fit, coarser(penalty, n), N_ROUNDS), measured, n)
+    fit = with_dose(measured, solve(measured, fit, penalty, 1))
+    return Reconstruction(_volumes(fit, measured), {**facts, **facts_of(fit, penalty)})
 
 
 def groups(params: PoissonTvParams, n_elements: int) -> tuple[int, ...]:
@@ -62,7 +77,7 @@ def groups(params: PoissonTvParams, n_elements: int) -> tuple[int, ...]:
     return tuple(range(n_elements)) if params.coupling == "separate" else (0,) * n_elements
 
 
-def facts(fit: Fit, penalty: Penalty) -> dict[str, object]:
+def facts_of(fit: Fit, penalty: Penalty) -> dict[str, Any]:
     """Return what a reader of the volume wants to know of the solution."""
     checks = [[c.iteration, c.objective, c.bound] for c in fit.checks]
     return {

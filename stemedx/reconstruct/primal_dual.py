@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from stemedx.reconstruct.likelihoods import Likelihood
 log = logging.getLogger(__name__)
 RELAXATION = 1.8  # over-relaxed: any value below 2 converges
 EVERY = 20  # iterations from one look at the gap to the next
+TV_BALANCE = 3.0  # steps of the total variation: edges are about 1 high
 LARGEST = 10.0  # volumes are scaled so that solid matter is about 1
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -81,6 +82,10 @@ class State:
 class Balance:
     """How long the dual steps are, relative to the primal one.
 
+    That of the likelihood follows the distances that both have moved: a ratio that is
+    right for one dose is a hundred times off for another. That of the total variation
+    is known beforehand: volumes are scaled to edges of about 1.
+
     Attributes
     ----------
     data
@@ -114,8 +119,7 @@ def minimise(
 
     Stops when the duality gap, an upper bound of what is left to gain, is below
     `gap_per_photon` times the photons. Primal and dual steps are preconditioned by the
-    sums of columns and rows, and balanced by how far each has moved: a ratio that is
-    right for one dose is a hundred times off for another.
+    sums of columns and rows, and balanced, see `Balance`.
 
     Parameters
     ----------
@@ -251,7 +255,7 @@ class _Iteration:
         size = _sums(self._volume**2) + 1e-3 * self._volume[..., 0].size
         moved = _sums(self._dual**2 * self._path[..., None] * self._problem.factor[:, None, None])
         data = np.sqrt(moved / (self._columns * size))
-        return Balance(np.maximum(data, 1e-6), max(self._problem.tv_weight, 1e-6))
+        return Balance(np.maximum(data, 1e-6), max(TV_BALANCE * self._problem.tv_weight, 1e-6))
 
     def _rebalance(self, iteration: int) -> None:
         """Balance the steps by how far each part has moved: less and less often."""
@@ -261,13 +265,10 @@ class _Iteration:
         size = _sums((self._volume - self._start) ** 2)
         lengths = self._path[..., None] * self._problem.factor[:, None, None]
         data = _sums((self._dual - self._dual_start) ** 2 * lengths)
-        tv = float((self._tv_dual**2).sum(dtype=np.float64))
-        if (size > 0).all() and (data > 0).all() and tv > 0:
-            old, total = self._balance, float(size.sum())
-            self._balance = Balance(
-                np.sqrt(old.data * np.sqrt(data / (self._columns * size))),
-                float(np.sqrt(old.tv * np.sqrt(2 * tv / (6 * total)))),
-            )
+        still = np.zeros(len(size))
+        wanted = np.sqrt(np.divide(data, self._columns * size, out=still, where=size > 0))
+        moved = np.where(wanted > 0, wanted, self._balance.data)
+        self._balance = replace(self._balance, data=np.sqrt(self._balance.data * moved))
 
 
 def _sums(block: Block) -> np.ndarray:

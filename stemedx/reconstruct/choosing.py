@@ -1,0 +1,120 @@
+"""The weight of the penalty, chosen by the photons it has not seen.
+
+No truth and no eye is asked: a part of the photons is set aside, the rest is solved on
+the binned maps with one weight after the other, each from the solution before, and the
+weight that makes the photons set aside most likely is taken.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stemedx.counts import split_counts, to_counts
+from stemedx.project.blocks import maps_to_block
+from stemedx.project.cropped import cropped_projector
+from stemedx.reconstruct.calibration import dose
+from stemedx.reconstruct.measured import Measured, binned
+from stemedx.reconstruct.penalised import LOOSE, Fit, Penalty, coarser, first_fit, improve
+
+log = logging.getLogger(__name__)
+SHARE = 0.8  # of the photons that are seen
+STEP = 2.0  # from one weight to the next
+DOSE_POWER = 0.6  # weights grow with this power of the photons
+MOST = 9  # weights that are tried at most
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A weight for all photons, and what it was worth: nat per photon set aside."""
+
+    tv_weight: float
+    nat_per_photon: float
+
+
+def choose_weight(
+    measured: Measured, penalty: Penalty, n: int, *, n_splits: int, rng: np.random.Generator
+) -> tuple[float, list[Trial]]:
+    """Return the weight of largest held-out likelihood, and all that were tried.
+
+    From the weight of `penalty`, in steps of two to the side on which the likelihood
+    rises, as long as it does; between the steps, where a parabola is highest.
+
+    Parameters
+    ----------
+    measured
+        All photons.
+    penalty
+        Its weight is the start.
+    n
+        Pixels a side that are summed into one.
+    n_splits
+        Splits whose likelihoods are averaged.
+    rng
+        Draws the photons that are set aside.
+    """
+    counts = to_counts(measured.maps, [1.0] * len(measured.maps), rng)
+    splits = []
+    for _ in range(n_splits):
+        seen, unseen = (
+            binned(measured.with_maps(part), n) for part in split_counts(counts, SHARE, rng)
+        )
+        splits.append(_Split(seen, unseen, first_fit(seen), penalty, n))
+    worth: dict[int, float] = {}
+
+    def ask(step: int) -> float:
+        if step not in worth:
+            weight = penalty.tv_weight * STEP**step
+            worth[step] = float(np.mean([split.worth(weight) for split in splits]))
+            log.info("weight %.3g: %.4f nat per held-out photon", weight, worth[step])
+        return worth[step]
+
+    # from more to less: a smooth solution is the better start of a rough one
+    best = max((1, 0, -1), key=ask)
+    while abs(best) < MOST // 2 and best in (min(worth), max(worth)):
+        beyond = best + (1 if best > 0 else -1)
+        if ask(beyond) <= worth[best]:
+            break
+        best = beyond
+    trials = [Trial(penalty.tv_weight * STEP**step, worth[step]) for step in sorted(worth)]
+    return penalty.tv_weight * STEP ** (best + _top(worth, best)), trials
+
+
+def _top(worth: dict[int, float], best: int) -> float:
+    """Return where a parabola through the best step and its neighbours is highest."""
+    if best - 1 not in worth or best + 1 not in worth:
+        return 0.0
+    below, at, above = (worth[best + step] for step in (-1, 0, 1))
+    bend = below - 2 * at + above
+    return 0.5 * (below - above) / bend if bend < 0 else 0.0
+
+
+class _Split:
+    """Photons seen and set aside; each solution starts the next."""
+
+    def __init__(
+        self, seen: Measured, unseen: Measured, fit: Fit, penalty: Penalty, n: int
+    ) -> None:
+        self._seen, self._unseen, self._fit, self._n = seen, unseen, fit, n
+        gap = LOOSE * penalty.gap_per_photon
+        self._penalty = replace(penalty, gap_per_photon=gap)
+        self._operator = cropped_projector(seen.geometry, len(seen.maps), fit.crop)
+
+    def worth(self, weight: float) -> float:
+        """Return the likelihood of the photons set aside, nat per photon."""
+        wanted = replace(self._penalty, tv_weight=weight * SHARE**DOSE_POWER)
+        self._fit = improve(self._seen, self._fit, coarser(wanted, self._n), self._operator)
+        # the solver's dual is for another weight: only the volume is a start
+        self._fit = replace(self._fit, state=replace(self._fit.state, dual=None, tv_dual=None))
+        fit, odds = self._fit, (1 - SHARE) / SHARE
+        projected = self._operator.forward(fit.state.volume) * fit.scale.astype(np.float32)
+        # as in the end: what the penalty takes from the whole is given back
+        projected *= dose(self._seen, projected, fit.calibration).astype(np.float32)
+        expected = odds * (
+            projected * fit.calibration.gain.T[:, None, None]
+            + fit.calibration.background.T[:, None, None]
+        )
+        counts = maps_to_block(np.asarray(self._unseen.maps, np.float32))
+        weights = self._unseen.weight.transpose(0, 2, 1)[..., None]
+        likely = weights * (counts * np.log(expected) - expected)
+        return float(likely.sum(dtype=np.float64) / max((weights * counts).sum(), 1))

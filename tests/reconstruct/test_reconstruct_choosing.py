@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from stemedx.params import PoissonTvParams
+from stemedx.project.geometry import Geometry
+from stemedx.project.projector import project
+from stemedx.reconstruct.choosing import choose_weight
+from stemedx.reconstruct.measured import Measured
+from stemedx.reconstruct.penalised import Penalty
+from stemedx.reconstruct.poisson_tv import reconstruct
+
+TILT_DEG = np.arange(-60, 61, 20.0)
+PENALTY = Penalty(0.5, (0, 0), 0.05, 200)
+
+
+@pytest.fixture
+def measured(rng):
+    z, y, x = np.mgrid[:20, :14, :20] - np.array([11, 6, 9])[:, None, None, None]
+    ball = np.sqrt(z**2 + y**2 + x**2) < 5.2
+    truth = np.stack([0.2 * (ball & (x < 0)), 0.5 * (ball & (x >= 0))]).astype(np.float32)
+    zeros, weight = np.zeros((2, 7)), np.ones((7, 14, 20), np.float32)
+    maps = rng.poisson(project(truth, TILT_DEG) + 0.02)
+    return Measured(maps, Geometry(TILT_DEG, 14, 20), "counts", zeros + 1, zeros, weight)
+
+
+def choose(measured, start, seed=0):
+    penalty = Penalty(start, *list(vars(PENALTY).values())[1:])
+    return choose_weight(measured, penalty, 1, n_splits=1, rng=np.random.default_rng(seed))
+
+
+def test_the_weight_that_held_out_photons_like_best_is_taken(measured):
+    weight, trials = choose(measured, 0.5)
+    best = max(trials, key=lambda trial: trial.nat_per_photon)
+    # the neighbours on either side were asked, and are worse: between them is the top
+    tried = [trial.tv_weight for trial in trials]
+    assert {best.tv_weight / 2, best.tv_weight * 2} <= set(tried)
+    assert best.tv_weight / 1.5 < weight < best.tv_weight * 1.5
+
+
+def test_a_start_that_is_far_off_is_left(measured):
+    weight, trials = choose(measured, 8.0)
+    assert weight < 5
+    assert len(trials) > 3
+
+
+def test_the_seed_chooses_the_photons_that_are_set_aside(measured):
+    first, again, other = (choose(measured, 0.5, seed)[1] for seed in (0, 0, 1))
+    assert first == again
+    assert first[0].nat_per_photon != other[0].nat_per_photon
+
+
+def test_the_method_tells_what_it_tried(measured):
+    params = PoissonTvParams(n_splits=1, gap=0.05, max_iterations=200)
+    facts = reconstruct(measured, params).facts
+    tried = [weight for weight, _ in facts["trials"]]
+    assert min(tried) < facts["tv_weight"] < max(tried)
+    by_dose = reconstruct(measured, params.model_copy(update={"n_splits": 0})).facts
+    assert "trials" not in by_dose
+    assert by_dose["tv_weight"] > 0
