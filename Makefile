@@ -36,6 +36,7 @@ bench: .venv/.test
 	$(BIN)/python bench/solvers.py
 	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/fidelity.py
+	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/denoising.py
 	$(BIN)/python bench/nanorod.py
 	$(BIN)/python bench/alignment.py simulated masks time

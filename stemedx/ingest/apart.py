@@ -151,12 +151,11 @@ def _fault(path: Path, error: Exception, memory_bytes: int) -> str:
 def _ended(child: int, seconds: float) -> str:
     """Wait for a process, as long as it may take; return how it ended.
 
-    It is stopped after `seconds` of computing by the system. Where it waits and does
-    nothing, as long again is granted; counted in naps, so that a machine that is busy or
-    asleep takes no time from it.
+    The system stops it after `seconds` of computing. Where it waits and does nothing, five
+    times as long is granted; counted in naps, so that a busy machine takes no time from it.
     """
     too_slow = f"the reader did not end within {seconds:g} s"
-    for _ in range(ceil(2 * seconds / POLL_S)):
+    for _ in range(ceil(5 * seconds / POLL_S)):
         found, status = os.waitpid(child, os.WNOHANG)
         if found and os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGXCPU:
             return too_slow
