@@ -29,7 +29,7 @@ from stemedx.project.blocks import block_to_maps, volumes_to_block
 from stemedx.project.projector import projector
 from stemedx.reconstruct import l1, mlem, poisson_tv, sirt
 from stemedx.reconstruct.measured import Measured
-from stemedx.resolve.held_out import fitted_gain
+from stemedx.resolve.held_out import held_out_gain
 from stemedx.sheet import SheetRow
 from stemedx.stages import align, element_maps, ingest
 
@@ -97,7 +97,8 @@ def measure(measured, methods, n_splits):
             volumes = METHODS[method](about)
             seconds = time.perf_counter() - started
             predicted = block_to_maps(operator.forward(volumes_to_block(volumes)))
-            yield method, split, seconds, fitted_gain(predicted, about, unseen, SHARE)
+            found = held_out_gain(predicted, about, unseen, SHARE)
+            yield method, split, seconds, found.gain_nat_per_hit
 
 
 def main():

@@ -13,14 +13,16 @@ from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.params import ResolutionParams
 from stemedx.project.blocks import block_to_maps, volumes_to_block
 from stemedx.project.projector import projector
+from stemedx.reconstruct.measured import Measured
 from stemedx.resolve.halves import Resolution, compare_halves, is_at_pixel_limit
-from stemedx.resolve.held_out import bernoulli, held_out_gain, poisson
+from stemedx.resolve.held_out import held_out_gain
 
 log = logging.getLogger(__name__)
 CURVES = ("split", "element", "frequency_per_nm", "fsc", "n")
 CROSSINGS = ("split", "element", "threshold", "resolution_nm", "status", "limited_by")
 # A ray that only grazes a corner of the volume, or leaves the field once it is aligned.
 SHORTEST_PATH = 0.1
+HALF = 0.5
 HELD_OUT = ("split", "element", "gain_nat_per_hit", "hits", "independent")
 
 
@@ -83,17 +85,17 @@ def _held_out(
     axes, units = ("element", "tilt", "y", "x"), ("count", "intensity")
     (a, attrs), (b, _) = (store.read(path, axes=axes, units=units) for path in maps)
     photons = _photons(a, attrs), _photons(b, attrs)
-    log_likelihood = bernoulli if attrs["signal"] == "hits" else poisson
     n_elements, _, n_y, n_x = a.shape
-    operator = projector(read_geometry(alignment, attrs["tilt_deg"], (n_y, n_x)), n_elements)
+    geometry = read_geometry(alignment, attrs["tilt_deg"], (n_y, n_x))
+    operator = projector(geometry, n_elements)
     paths = block_to_maps(operator.forward(np.ones(operator.domain_shape, np.float32)))
-    covered = paths[0] > SHORTEST_PATH * n_x
+    covered = (paths[0] > SHORTEST_PATH * n_x).astype(np.float32)
+    nothing = np.zeros(a.shape[:2])
     gains = []
     for half, (seen, unseen) in zip(volumes, (photons, photons[::-1]), strict=True):
         predicted = block_to_maps(operator.forward(volumes_to_block(half)))
-        gains.append(
-            held_out_gain(predicted, seen, unseen, covered=covered, log_likelihood=log_likelihood)
-        )
+        about = Measured(seen, geometry, attrs["signal"], nothing + 1, nothing, covered)
+        gains.append(held_out_gain(predicted, about, unseen, HALF))
     mean = np.mean([g.gain_nat_per_hit for g in gains], axis=0)
     hits = np.sum([g.hits for g in gains], axis=0)
     independent = attrs["signal"] != "intensity"

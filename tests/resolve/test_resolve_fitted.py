@@ -5,7 +5,7 @@ import pytest
 
 from stemedx.project.geometry import Geometry
 from stemedx.reconstruct.measured import Measured
-from stemedx.resolve.held_out import fit_rates, fitted_gain
+from stemedx.resolve.held_out import fit_rates, held_out_gain
 
 SHARE = 0.8
 
@@ -22,6 +22,10 @@ def seen(maps, kind="counts"):
     zeros, weight = np.zeros((2, 3)), np.ones(maps.shape[1:], np.float32)
     geometry = Geometry(np.array([-20.0, 0.0, 30.0]), *maps.shape[2:])
     return Measured(maps, geometry, kind, zeros + 1, zeros, weight)
+
+
+def fitted_gain(predicted, about, unseen, share):
+    return held_out_gain(predicted, about, unseen, share).gain_nat_per_hit
 
 
 def test_gain_and_background_are_fitted(signal):
