@@ -139,10 +139,12 @@ def has_batch_denoiser():
 def learned_from_by_denoiser(wildcards):
     """What Q^D learns from: the maps of its owner, or kernels for that of the batch."""
     if wildcards.owner:
-        maps = f"{run.results}/{wildcards.owner}element_maps.zarr"
+        folder, owner = f"{run.results}/{wildcards.owner}", wildcards.owner.rstrip("/")
+        has_frames = run.train_denoiser.method == "frames" and owner in flat
         return {
-            "element_maps": [maps],
-            "tilt_series": guides_of(wildcards.owner.rstrip("/")),
+            "element_maps": [f"{folder}element_maps.zarr"],
+            "tilt_series": guides_of(owner),
+            "drift": [f"{folder}drift.zarr"] if has_frames else [],
         }
     kernels = [
         f"{run.results}/{name}/kernel.zarr" for name in run.train_denoiser.specimens

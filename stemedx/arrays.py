@@ -72,3 +72,4 @@ ElementImages = Real[np.ndarray, "element y x"]  # photons of one map of each el
 ElementRates = Float32[np.ndarray, "element y x"]  # expected photons of the same
 MapShape = tuple[int, ...]  # (tilt, y, x)
 Guides = Float32[np.ndarray, "guide tilt y x"]  # images seen beside element maps
+StackedFrames = Real[np.ndarray, "element_frame 1 y x"]  # all frames of an element side by side

@@ -254,8 +254,8 @@ class AdversarialParams(TrainParams):
 class TrainDenoiserParams(AdversarialParams):
     """Parameters of the stage `train_denoiser` (Q^D)."""
 
-    method: Literal["thinning", "paper"] = "thinning"
-    """thinning: from a share of the photons to the others; paper: from maps to the output of CNN-based kernels, by the published networks."""
+    method: Literal["thinning", "frames", "paper"] = "thinning"
+    """thinning: from a share of the photons to the others; frames: of maps with frames, from some frames to the others (series are thinned); paper: from maps to the output of CNN-based kernels, by the published networks."""
 
     specimens: tuple[str, ...] = ()
     """method paper: specimens of kind map whose kernels one network of the batch learns from; none: a network per specimen, from kernels of its own photons."""

@@ -75,7 +75,9 @@ def test_rates_keep_the_photons_of_each_map_and_tell_their_network(files):
     files["kernels"] = [files["kernel"]]
     train(files, "kernels", specimens=("flat",))
     names = ("element_maps", "weights", "denoised")
-    denoise.run(DenoiseParams(), device="cpu", **{name: files[name] for name in names})
+    denoise.run(
+        DenoiseParams(), device="cpu", tilt_series=None, **{name: files[name] for name in names}
+    )
     rates, attrs = store.read(files["denoised"], axes=AXES, units="count")
     hits, _ = store.read(files["element_maps"], axes=AXES, units="count")
     np.testing.assert_allclose(rates.sum((2, 3)), hits.sum((2, 3)), rtol=1e-4)
@@ -101,6 +103,33 @@ def test_kernels_of_other_elements_are_refused(files, tmp_path):
         ValueError, match=r"expected the elements \['Se', 'S'\] .* found \['S', 'Se"
     ):
         train(files, "kernels", specimens=("flat", "other"))
+
+
+def test_frames_are_learned_from_where_a_map_has_them(files, tmp_path, rng):
+    axes = ("element", "frame", "y", "x")
+    frames = (rng.random((2, 7, 18, 21)) < 0.1).astype(np.uint8)
+    layers = {
+        "maps": store.Layer(frames, axes, "count"),
+        "scanned": store.Layer(np.ones(frames.shape[1:], np.uint8), axes[1:], "1"),
+    }
+    drift = tmp_path / "drift.zarr"
+    store.write_group(drift, layers, lines=["Se_La", "S"], pixel_nm=0.8)
+    compact = {**SMALL, "method": "frames", "n_levels": 2}
+    params = TrainDenoiserParams(**compact, n_epochs=2, min_updates=4)
+    named = {name: files[name] for name in ("element_maps", "weights", "losses")}
+    train_denoiser.run(
+        params, device="cpu", checkpoint=tmp_path / "kept.safetensors", drift=drift, **named
+    )
+    with safetensors.safe_open(files["weights"], "pt") as stored:
+        told = json.loads(stored.metadata()["stemedx"])
+    assert told["architecture"]["method"] == "frames"
+    assert set(told["made_by"]["inputs"]) == {"element_maps", "drift"}
+    assert tables.read(files["losses"], ("step", "loss", "held_out_loss")).notna().all(axis=None)
+    names = ("element_maps", "weights", "denoised")
+    denoise.run(
+        DenoiseParams(), device="cpu", tilt_series=None, **{name: files[name] for name in names}
+    )
+    assert store.read_attrs(files["denoised"])["made_by"]["method"] == "frames"
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ with log_to(snakemake.log[0]):
         checkpoint=Path(snakemake.params.checkpoint),
         element_maps=next(map(Path, snakemake.input.get("element_maps", [])), None),
         tilt_series=next(map(Path, snakemake.input.get("tilt_series", [])), None),
+        drift=next(map(Path, snakemake.input.get("drift", [])), None),
         kernels=[Path(path) for path in snakemake.input.get("kernels", [])],
         weights=Path(snakemake.output.weights),
         losses=Path(snakemake.output.losses),

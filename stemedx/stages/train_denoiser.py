@@ -18,8 +18,10 @@ from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.denoising import make_denoiser, train
 from stemedx.learn.device import to_device
 from stemedx.learn.distilling import Labelled, of_frames, of_series, train_published, units_of
+from stemedx.learn.frame_parts import frame_parts, stacked
 from stemedx.learn.thinning import THINNING
 from stemedx.learn.weights import write_weights
+from stemedx.maps.common_field import on_common_field
 from stemedx.params import TrainDenoiserParams, TrainKernelParams
 from stemedx.provenance import made_by
 
@@ -35,6 +37,7 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     checkpoint: Path,
     element_maps: Path | None = None,
     tilt_series: Path | None = None,
+    drift: Path | None = None,
     kernels: Sequence[Path] = (),
     kernel_params: TrainKernelParams | None = None,
     weights: Path,
@@ -57,6 +60,8 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         Store to read; None for a network that learns from `kernels`.
     tilt_series
         Store of the HAADF images that guide the network; None if nothing does.
+    drift
+        Store of the frames of a map, for method frames; None where there are none.
     kernels
         Stores of maps with frames, for the published network of a batch.
     kernel_params
@@ -72,15 +77,18 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     chosen = to_device(device)
     rng = np.random.default_rng(params.seed)
     inputs = {f"kernel {path.parent.name}": path for path in kernels}
-    single = {"element_maps": element_maps, "tilt_series": tilt_series}
+    single = {"element_maps": element_maps, "tilt_series": tilt_series, "drift": drift}
     inputs |= {name: path for name, path in single.items() if path is not None}
     origin = made_by("train_denoiser", params, inputs, device=chosen.type)
     kept = Checkpoint(checkpoint, origin, rng)
     read = None if element_maps is None else _read(element_maps)
-    if params.method == "thinning" and read is not None:
+    if params.method == "frames" and drift is not None:
+        network, elements, table = _by_frames(drift, params, device=chosen, kept=kept)
+        more: dict[str, Any] = {"n_guides": 0}
+    elif params.method != "paper" and read is not None:
         guides = read_guides(tilt_series, read[0].shape[1:])
         network, elements, table = _by_thinning(read, guides, params, device=chosen, kept=kept)
-        more: dict[str, Any] = {"n_guides": len(guides)}
+        more = {"n_guides": len(guides)}
     else:
         labelled, elements = (
             _of_kernels(kernels, params)
@@ -121,6 +129,25 @@ def _by_thinning(
         network, photons, params, split=split, guides=guides, rng=kept.rng, checkpoint=kept
     )
     return network, attrs["elements"], table
+
+
+def _by_frames(
+    drift: Path, params: TrainDenoiserParams, *, device: Any, kept: Checkpoint
+) -> tuple[Any, list[str], pd.DataFrame]:
+    """Return the compact network, trained from frames to frames, its elements and losses."""
+    axes = ("element", "frame", "y", "x")
+    frames = on_common_field(
+        store.read_layer(drift, "maps", axes=axes, units="count"),
+        store.read_layer(drift, "scanned", axes=axes[1:], units="1"),
+    )
+    elements = [line.split("_")[0] for line in store.read_attrs(drift)["lines"]]
+    log.info("%s: %d frames of %s", drift, frames.shape[1], elements)
+    summed = frames.sum(axis=1, keepdims=True, dtype=np.uint32)
+    network = make_denoiser(summed, params, device, n_guides=0)
+    split, maps = frame_parts(len(elements)), stacked(frames)
+    guides = read_guides(None, maps.shape[1:])
+    table = train(network, maps, params, split=split, guides=guides, rng=kept.rng, checkpoint=kept)
+    return network, elements, table
 
 
 def _of_series(
