@@ -1,8 +1,9 @@
 """Print how time and memory grow with the width of the volume, each width in a process of its own.
 
-Seconds are the least of some repeats; the exponent is the slope of log seconds against log voxels.
-Memory is the peak of the process above what it held with the maps, and the result is told beside
-it: what is more is at most a slab for each thread where slices are independent.
+Seconds are those of all cores together, which other work on the machine disturbs less, the least
+of some repeats; the exponent is the slope of log seconds against log voxels. Memory is the peak of
+the process above what it held with the maps, and the result is told beside it: what is more is at
+most a few slabs for each thread where slices are independent.
 """
 
 import argparse
@@ -70,9 +71,9 @@ def measure(part, n, n_repeats):
     work = prepare(part, n)
     before, seconds = peak_mb(), []
     for _ in range(n_repeats if n < 200 else 1):
-        start = time.perf_counter()
+        start = time.process_time()
         work()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     print(json.dumps([min(seconds), peak_mb() - before]))
 
 
@@ -87,7 +88,7 @@ def table(sizes, parts, n_repeats):
             rows.append(seconds)
             result = 0 if part.startswith("pair") else N_ELEMENTS * n**3 * 4 / 1e6
             memory = f"{megabytes:8.0f} MB, of which result {result:6.0f}"
-            print(f"  {part:<14}{n:5}{seconds:10.3f} s  {memory}", flush=True)
+            print(f"  {part:<14}{n:5}{seconds:10.3f} core s  {memory}", flush=True)
         slope = np.polyfit(3 * np.log(sizes), np.log(rows), 1)[0]
         print(f"  {part:<14}time grows as voxels to the power {slope:.2f}", flush=True)
 
