@@ -27,8 +27,8 @@ from stemedx.counts import split_counts
 from stemedx.params import AlignParams, ElementMapsParams, IngestParams, RunConfig
 from stemedx.project.blocks import block_to_maps, volumes_to_block
 from stemedx.project.projector import projector
-from stemedx.reconstruct import l1, mlem, poisson_tv, sirt
-from stemedx.reconstruct.measured import Measured
+from stemedx.reconstruct import l1, mlem, poisson_tv, sirt, tv
+from stemedx.reconstruct.measured import Measured, binned
 from stemedx.resolve.held_out import held_out_gain
 from stemedx.sheet import SheetRow
 from stemedx.stages import align, element_maps, ingest
@@ -69,32 +69,40 @@ def prepare(sample, data, folder):
 
 
 def by_filtered(module, params):
-    """Return the method that reads filtered maps."""
-    return lambda measured: module.reconstruct(measured.maps, measured.geometry, params)
+    """Return the method that reads filtered maps; of binned maps, the filter is narrower."""
+
+    def reconstruct(measured, n):
+        width = {"filter_px": params.filter_px // n | 1}
+        own = params.model_copy(update=width)
+        return module.reconstruct(measured.maps, measured.geometry, own)
+
+    return reconstruct
 
 
 def by_photons(module, params):
     """Return the method that reads photons."""
-    return lambda measured: module.reconstruct(measured, params).volumes
+    return lambda measured, n: module.reconstruct(measured, params).volumes
 
 
 METHODS = {
     "sirt": by_filtered(sirt, RUN.reconstruct.sirt),
     "l1": by_filtered(l1, RUN.reconstruct.l1),
+    "tv": by_filtered(tv, RUN.reconstruct.tv),
     "mlem": by_photons(mlem, RUN.reconstruct.mlem),
     "poisson_tv": by_photons(poisson_tv, RUN.reconstruct.poisson_tv),
 }
 
 
-def measure(measured, methods, n_splits):
+def measure(measured, methods, n_splits, n):
     """Yield method, split, seconds and gain of each element."""
-    operator = projector(measured.geometry, len(measured.maps))
     for split in range(n_splits):
-        seen, unseen = split_counts(measured.maps, SHARE, np.random.default_rng(split))
-        about = measured.with_maps(seen)
+        parts = split_counts(measured.maps, SHARE, np.random.default_rng(split))
+        about, other = (binned(measured.with_maps(part), n) for part in parts)
+        unseen = np.rint(other.maps).astype(int)
+        operator = projector(about.geometry, len(about.maps))
         for method in methods:
             started = time.perf_counter()
-            volumes = METHODS[method](about)
+            volumes = METHODS[method](about, n)
             seconds = time.perf_counter() - started
             predicted = block_to_maps(operator.forward(volumes_to_block(volumes)))
             found = held_out_gain(predicted, about, unseen, SHARE)
@@ -109,17 +117,19 @@ def main():
     parser.add_argument("--samples", nargs="+", default=["sQD1", "sQD2", "cQD"])
     parser.add_argument("--methods", nargs="+", default=list(METHODS), choices=list(METHODS))
     parser.add_argument("--splits", type=int, default=4)
+    parser.add_argument("--bin", type=int, default=1, help="pixels a side summed into one")
     parser.add_argument("--folder", type=Path, help="keeps the alignments for the next time")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         for sample in asked.samples:
             measured = prepare(sample, asked.data, (asked.folder or Path(temporary)) / sample)
             rows = {}
-            for method, split, seconds, gains in measure(measured, asked.methods, asked.splits):
+            found = measure(measured, asked.methods, asked.splits, asked.bin)
+            for method, split, seconds, gains in found:
                 rows.setdefault(method, []).append([seconds, np.mean(gains), *gains])
                 print(f"  {sample} split {split} {method:10s}", np.round(rows[method][-1], 4),
                       flush=True)  # fmt: skip
-            print(f"\n{sample}: nat per held-out hit, {asked.splits} splits")
+            print(f"\n{sample}: nat per held-out hit, {asked.splits} splits, bin {asked.bin}")
             print(
                 f"{'method':10s} {'s':>7s} {'mean':>8s} {'sd':>7s} {'Se':>8s} {'S':>8s} {'Zn':>8s}"
             )

@@ -73,6 +73,11 @@ def warnings(
             "measured and reconstructed alike, and with simulated specimens."
         )
     said += _of_truth(shells)
+    if "poisson_tv" in facts["made_by"]:
+        said.append(
+            "poisson_tv prefers even matter with sharp edges, and edges at which all elements "
+            "change. A gradual transition between elements comes out in steps."
+        )
     if "two_step" in facts["made_by"]:
         said.append(
             "two_step shows views that a network has made up from the measured ones. How wrong "

@@ -50,6 +50,11 @@ def test_resolution_is_explained_or_said_to_be_missing():
     assert "resolution was not measured" in said()
 
 
+def test_the_taste_of_a_penalty_is_told():
+    assert "sharp edges" not in said()
+    assert "A gradual transition" in said({**FACTS, "made_by": {"poisson_tv": None}})
+
+
 def test_tilts_limit_what_can_be_known():
     text = said(shells=shell())
     assert "particle of 9.0 nm everywhere only down to 1.57 nm" in text
