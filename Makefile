@@ -39,7 +39,7 @@ bench: .venv/.test
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/denoising.py
 	$(BIN)/python bench/nanorod.py
-	$(BIN)/python bench/alignment.py simulated masks time
+	$(BIN)/python bench/alignment.py simulated masks timed
 
 lock:
 	uv pip compile --universal --python-version 3.11 --no-header --no-annotate --generate-hashes --upgrade -q requirements.in -o requirements.lock
