@@ -615,7 +615,7 @@ class RunConfig(Model):
     seed: int = Field(0, ge=0)
     """Seed of every random choice."""
 
-    methods: tuple[str, ...] = Field(("sirt", "two_step"), min_length=1)
+    methods: tuple[str, ...] = Field(("sirt", "two_step", "poisson_tv"), min_length=1)
     """Reconstructions to make, in the order in which tables show them."""
 
     simulate: SimulateParams = SimulateParams()
