@@ -38,4 +38,4 @@ rule all:
     default_target: True
     input:
         report_page,
-        volume_files(),
+        volume_files,

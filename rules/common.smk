@@ -11,7 +11,13 @@ from snakemake.exceptions import WorkflowError
 
 from stemedx.code_digest import code_digest
 from stemedx.failures import failures
-from stemedx.methods import check_learned_from, learned_from, left_out
+from stemedx.methods import (
+    NEED_HAADF,
+    NO_HAADF,
+    check_learned_from,
+    learned_from,
+    left_out,
+)
 from stemedx.params import RECONSTRUCT_METHODS, WITHOUT_HALVES, check_config
 from stemedx.raw_digest import raw_digest
 from stemedx.run_lock import take_lock
@@ -70,6 +76,15 @@ def phantom_settings(name):
     return {**plain, "phantoms": {name: plain["phantoms"][name]}}
 
 
+def reconstruct_settings(wildcards):
+    """Parameters of one method, with the phases of the specimen if it reads them."""
+    own = {wildcards.method: settings("reconstruct", wildcards.method)}
+    if wildcards.method != "fusion":
+        return own
+    picked = sheet[specimen_of(wildcards.dataset)].phases
+    return {"phases": {name: run.reconstruct.phases[name] for name in picked}, **own}
+
+
 def code(stage, method=None):
     """Digest of the code of a stage: a change of it re-runs its rule."""
     own = [] if method is None else [f"stemedx.reconstruct.{method}"]
@@ -81,8 +96,8 @@ def row(specimen, *columns):
     return sheet[specimen].model_dump(mode="json", include={"specimen", *columns})
 
 
-def methods(specimen):
-    """The methods that this specimen has volumes of."""
+def possible_methods(specimen):
+    """The methods that this specimen may have volumes of, as is known before a run."""
     faults = [*failed, *not_possible]
     without = {fault["method"] for fault in faults if fault["specimen"] == specimen}
     return [] if "" in without else [m for m in run.methods if m not in without]
@@ -93,11 +108,38 @@ def is_map(specimen):
     return specimen in flat
 
 
+def methods(specimen):
+    """The methods that this specimen has volumes of; some only ingest can tell."""
+    possible = possible_methods(specimen)
+    if not set(possible) & set(NEED_HAADF) or has_haadf(specimen):
+        return possible
+    return [method for method in possible if method not in NEED_HAADF]
+
+
+def has_haadf(specimen):
+    """Tell whether the raw files of a specimen turned out to hold HAADF."""
+    series = checkpoints.ingest.get(specimen=specimen).output.tilt_series
+    attrs = json.loads(Path(series, "zarr.json").read_text())["attributes"]
+    return attrs["has_haadf"]
+
+
+def left_out_of_all(wildcards):
+    """The methods that specimens cannot have, those that lack HAADF among them."""
+    return not_possible + [
+        {"specimen": specimen, "method": method, "reason": NO_HAADF}
+        for specimen in specimens()
+        for method in possible_methods(specimen)
+        if method in NEED_HAADF and not has_haadf(specimen)
+    ]
+
+
 def specimens():
     """The specimens that tables and report can show."""
     lost = {fault["specimen"] for fault in failed}
     return [
-        name for name in sheet if methods(name) or (is_map(name) and name not in lost)
+        name
+        for name in sheet
+        if possible_methods(name) or (is_map(name) and name not in lost)
     ]
 
 
@@ -181,8 +223,8 @@ def by_hand_of(wildcards):
 
 
 def tilt_series_of(wildcards):
-    """Only the HAADF volume is made from the tilt series itself."""
-    if wildcards.method != "haadf":
+    """The tilt series, where a method reads its HAADF. Half data sets share it."""
+    if wildcards.method not in ("haadf", *NEED_HAADF):
         return []
     return [f"{run.results}/{specimen_of(wildcards.dataset)}/tilt_series.zarr"]
 
@@ -225,10 +267,8 @@ def haadf_of(wildcards):
     """The HAADF volume, if the raw files turn out to hold HAADF."""
     if is_map(wildcards.specimen):
         return []
-    series = checkpoints.ingest.get(specimen=wildcards.specimen).output.tilt_series
-    members = json.loads(Path(series, "zarr.json").read_text())["attributes"]
     folder = f"{run.results}/{wildcards.specimen}/volumes"
-    return [f"{folder}/haadf.ome.zarr"] if members["has_haadf"] else []
+    return [f"{folder}/haadf.ome.zarr"] if has_haadf(wildcards.specimen) else []
 
 
 def networks_of(wildcards):
@@ -274,7 +314,11 @@ def thickness_of(wildcards):
 
 def shells(*only):
     """Folders of the shells of one specimen, or of all that can be shown."""
-    known = [name for name in only or specimens() if simulated(name) and methods(name)]
+    known = [
+        name
+        for name in only or specimens()
+        if simulated(name) and possible_methods(name)
+    ]
     truths = [f"{run.results}/{name}/thickness/truth" for name in known]
     return [*each_method("thickness/{method}", *only), *truths]
 
@@ -313,7 +357,7 @@ def each_resolution(ending, *only):
     ]
 
 
-def volume_files():
+def volume_files(wildcards):
     """The volumes of every specimen, method and element as MRC."""
     return [
         f"{run.results}/{specimen}/volumes/{method}_{symbol}.mrc"

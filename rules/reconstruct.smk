@@ -18,7 +18,7 @@ rule reconstruct:
     resources:
         mem_mb=6000,
     params:
-        settings=lambda wildcards: settings("reconstruct", wildcards.method),
+        settings=reconstruct_settings,
         code=lambda wildcards: code("reconstruct", wildcards.method),
     script:
         "../workflow_scripts/reconstruct.py"

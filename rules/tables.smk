@@ -2,9 +2,9 @@ rule tables:
     """Gather the tables of the batch."""
     input:
         manifests=each_specimen("tilt_series.csv"),
-        crossings=each_resolution("_crossings"),
-        held_out=each_resolution("_held_out"),
-        thickness=shells(),
+        crossings=lambda wildcards: each_resolution("_crossings"),
+        held_out=lambda wildcards: each_resolution("_held_out"),
+        thickness=lambda wildcards: shells(),
     output:
         specimens="<results>/tables/specimens.csv",
         methods="<results>/tables/methods.csv",
@@ -26,7 +26,7 @@ rule tables:
         sheet=[row.model_dump(mode="json") for row in sheet.values()],
         methods=list(run.methods),
         failed=failed,
-        left_out=not_possible,
+        left_out=left_out_of_all,
         code=code("tables"),
     script:
         "../workflow_scripts/tables.py"

@@ -411,6 +411,28 @@ class PoissonTvParams(Seeded, CountingParams):
     """Or after this many iterations, with a warning."""
 
 
+class FusionParams(CountingParams):
+    """Photons and HAADF, explained by shares of phases."""
+
+    haadf_weight: float = Field(0.3, gt=0)
+    """Weight of the HAADF's likelihood relative to that of the photons: below 1, since the HAADF is not quite linear in the specimen."""
+
+    tv_weight: float | None = Field(None, gt=0)
+    """Weight of the joint total variation of the shares, nat per square pixel of edge; by the dose if empty."""
+
+    purity: float = Field(2.0, ge=0)
+    """How strongly voxels are drawn towards pure phases, in units of `tv_weight`; 0 where phases interdiffuse."""
+
+    vacuum_px: int = Field(11, ge=1)
+    """Side of the square whose lowest mean in a HAADF image is its vacuum level to start from, pixels."""
+
+    gap: float = Field(0.01, gt=0)
+    """The solver stops when the duality gap, which bounds what is left to gain, is below this, nat per photon."""
+
+    max_iterations: int = Field(2000, ge=1)
+    """Or after this many iterations, with a warning."""
+
+
 class ReconstructParams(Model):
     """Parameters of the stage `reconstruct`: one section per method."""
 
@@ -427,6 +449,7 @@ class ReconstructParams(Model):
     tv: TvParams = TvParams()
     mlem: MlemParams = MlemParams()
     poisson_tv: PoissonTvParams = PoissonTvParams()
+    fusion: FusionParams = FusionParams()
     haadf: HaadfParams = HaadfParams()
 
     @field_validator("phases")
@@ -590,10 +613,10 @@ class ReportParams(Model):
 
 # The methods of the stage `reconstruct`: all its sections but the definitions of phases.
 RECONSTRUCT_METHODS = tuple(name for name in ReconstructParams.model_fields if name != "phases")
-METHODS = ("fbp", "sirt", "l1", "tv", "mlem", "poisson_tv", "two_step", "end_to_end")
+METHODS = ("fbp", "sirt", "l1", "tv", "mlem", "poisson_tv", "fusion", "two_step", "end_to_end")
 # T has learned from volumes of whole data: applied to halves it would tell both the same.
 WITHOUT_HALVES = ("end_to_end",)
-LATER_METHODS = ("fusion", "dip_tv")
+LATER_METHODS = ("dip_tv",)
 LATER_STAGES = (
     "bootstrap",
     "sizes",

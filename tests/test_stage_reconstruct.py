@@ -26,6 +26,8 @@ PARAMS = ReconstructParams.model_validate(
         "haadf": {"n_iterations": 20, "vacuum_px": 3},
         "mlem": {"n_iterations": 20},
         "poisson_tv": {"tv_weight": 0.3, "gap": 0.05, "max_iterations": 300},
+        "fusion": {"gap": 0.05, "max_iterations": 300, "vacuum_px": 3},
+        "phases": {"heavy": {"Se": 1}, "light": {"S": 1}},
     }
 )
 
@@ -80,6 +82,21 @@ def test_haadf_is_one_channel_without_the_level_of_the_detector(stores, truth):
     both = truth.sum(axis=0)
     assert np.corrcoef(volumes[0].ravel(), both.ravel())[0, 1] > 0.85
     assert volumes[0].sum() == pytest.approx(both.sum() / PIXEL_NM, rel=0.1)  # 50 per pixel more
+
+
+def test_fusion_reads_haadf_and_phases(stores, truth):
+    stores["tilt_series"] = stores["element_maps"].with_name("tilt_series.zarr")
+    reconstruct.run(PARAMS, method="fusion", **stores)
+    volumes, attrs = store.read_volumes(stores["volume"])
+    assert (attrs["elements"], attrs["units"]) == (["Se", "S"], "count/nm")
+    assert (attrs["shares"], attrs["shared_by_halves"]) == (["heavy", "light"], "HAADF")
+    for element in range(2):
+        assert np.corrcoef(volumes[element].ravel(), truth[element].ravel())[0, 1] > 0.65
+
+
+def test_fusion_without_tilt_series_is_refused(stores):
+    with pytest.raises(ValueError, match="method 'fusion': expected a tilt series to read from"):
+        reconstruct.run(PARAMS, method="fusion", **stores)
 
 
 def test_intensities_stay_intensities(stores):

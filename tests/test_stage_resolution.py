@@ -93,6 +93,7 @@ def test_tables_say_what_they_are(tmp_path, alignment, rates, rng):
     assert crossings.status.unique().tolist() == ["resolved"]
     assert crossings.resolution_nm.tolist() == pytest.approx(8 * [1.6])
     assert crossings.limited_by.unique().tolist() == ["pixel"]
+    assert crossings.note.isna().all()
     assert held_out[["split", "element"]].values.tolist() == [
         [split, element] for split in (0, 1) for element in ("Se", "S")
     ]
@@ -136,6 +137,17 @@ def test_intensities_are_counted_in_photons_and_marked(tmp_path, alignment, rate
     _, _, held_out = run(tmp_path, alignment)
     assert not held_out.independent.any()
     assert held_out.hits.tolist() == sum(photons).sum(axis=(1, 2, 3)).tolist()
+
+
+def test_what_halves_share_is_told(tmp_path, alignment, rates, rng):
+    volumes, rate = rates
+    for half in ("0a", "0b"):
+        write_half(tmp_path / half, volumes, rng.poisson(rate).astype(np.uint16))
+        path = tmp_path / half / "sirt.ome.zarr"
+        store.write_volumes(path, volumes, elements=["Se", "S"], pixel_nm=0.8, units="count/nm",
+                            shared_by_halves="HAADF")  # fmt: skip
+    _, crossings, _ = run(tmp_path, alignment)
+    assert crossings.note.unique().tolist() == ["HAADF-assisted, not independent"]
 
 
 def test_noise_has_no_resolution(tmp_path, alignment, rng):

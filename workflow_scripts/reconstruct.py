@@ -8,10 +8,9 @@ with log_to(snakemake.log[0]):
     from stemedx.params import ReconstructParams
     from stemedx.stages import reconstruct
 
-    method = snakemake.wildcards.method
     reconstruct.run(
-        ReconstructParams.model_validate({method: snakemake.params.settings}),
-        method=method,
+        ReconstructParams.model_validate(snakemake.params.settings),
+        method=snakemake.wildcards.method,
         element_maps=Path(snakemake.input.element_maps),
         tilt_series=next(map(Path, snakemake.input.get("tilt_series", [])), None),
         alignment=Path(snakemake.input.alignment),

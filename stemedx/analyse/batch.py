@@ -1,6 +1,6 @@
 """What became of a batch: specimens, methods and groups compared with each other."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,8 @@ METHOD_COLUMNS = (
     "recommended",
 )
 KEYS = ["specimen", "element", "method"]
+# Methods that read more than photons, and the one by photons alone they must not lose to.
+GUIDED = {"fusion": "poisson_tv"}
 GROUP_KEYS = ["group", "element", "method"]
 # Mean and standard deviation over the specimens of a group are taken of these.
 COMPARED = {
@@ -79,7 +81,8 @@ def method_table(batch: Batch, gains: dict[tuple[str, str], tuple[float, bool]])
     Returns
     -------
     table
-        `METHOD_COLUMNS`; recommended is the one with the largest gain.
+        `METHOD_COLUMNS`; recommended is the one with the largest gain. `reason` says too
+        what a method that is available must not be believed for.
     """
     rows = []
     for specimen in (row["specimen"] for row in batch.sheet):
@@ -88,8 +91,28 @@ def method_table(batch: Batch, gains: dict[tuple[str, str], tuple[float, bool]])
         best = max(measured, key=lambda method: own[method][0], default=None)  # noqa: B023
         for method in batch.methods:
             reason = batch.reason(specimen, method)
-            rows.append((specimen, method, not reason, reason, *own[method], method == best))
+            said = joined([reason, "" if reason else doubt(method, own)])
+            rows.append((specimen, method, not reason, said, *own[method], method == best))
     return pd.DataFrame(rows, columns=list(METHOD_COLUMNS))
+
+
+def doubt(method: str, gains: Mapping[str, tuple[float, bool | None]]) -> str:
+    """Return why a method that guides by HAADF is not accepted; empty if it is.
+
+    HAADF may add structure that the photons do not have. It is accepted where held-out
+    photons are predicted no worse than from the photons alone.
+    """
+    if method not in GUIDED:
+        return ""
+    own, alone = (gains.get(name, (np.nan, None))[0] for name in (method, GUIDED[method]))
+    if not np.isfinite(own + alone):
+        return f"not checked against {GUIDED[method]}: held-out photons of both are needed"
+    if own >= alone:
+        return ""
+    return (
+        f"not accepted: held-out photons are less likely than under {GUIDED[method]} "
+        f"({own:.3f} < {alone:.3f} nat per hit)"
+    )
 
 
 def group_table(

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 
 CROSSING_COLUMNS = ("split", "element", "threshold", "resolution_nm", "status")
-SUMMARY_COLUMNS = ("element", "threshold", "resolution_nm", "n_splits", "status", "limited_by")
+SUMMARY_COLUMNS = (
+    "element", "threshold", "resolution_nm", "n_splits", "status", "limited_by", "note",
+)  # fmt: skip
 RESOLVED = "resolved"
 UNRESOLVED = "no resolved signal"
 
@@ -19,7 +21,7 @@ def median_crossings(crossings: pd.DataFrame) -> pd.DataFrame:
     ----------
     crossings
         `CROSSING_COLUMNS`, a row for each split, element and threshold; perhaps
-        ``limited_by``, which is told if it holds of any split.
+        ``limited_by`` and ``note``, which are told if they hold of any split.
 
     Returns
     -------
@@ -32,10 +34,17 @@ def median_crossings(crossings: pd.DataFrame) -> pd.DataFrame:
         median = _upper_median(nm.to_numpy())
         status = RESOLVED if np.isfinite(median) else UNRESOLVED
         nm_or_none = median if np.isfinite(median) else np.nan
-        limits = part["limited_by"].dropna() if "limited_by" in part else part.iloc[:0]
-        limited_by = limits.iloc[0] if len(limits) and status == RESOLVED else None
-        rows.append((element, threshold, nm_or_none, len(part), status, limited_by))
+        limited_by, note = (
+            _first_text(part, column) if status == RESOLVED else None
+            for column in ("limited_by", "note")
+        )
+        rows.append((element, threshold, nm_or_none, len(part), status, limited_by, note))
     return pd.DataFrame(rows, columns=list(SUMMARY_COLUMNS))
+
+
+def _first_text(part: pd.DataFrame, column: str) -> object:
+    texts = part[column].dropna() if column in part else part.iloc[:0]
+    return texts.iloc[0] if len(texts) else None
 
 
 def _upper_median(values: np.ndarray) -> float:

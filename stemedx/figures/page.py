@@ -160,6 +160,8 @@ def by_threshold(rows: list[Row]) -> list[Row]:
         nm = shown(row["resolution_nm"], "resolution_nm")
         resolved = f"{nm} nm{limit_text(row['limited_by'])}"
         said = resolved if row["status"] == RESOLVED else row["status"]
+        if row.get("note"):
+            said += f"; {row['note']}"
         one = found.setdefault((row["method"], row["element"]), keys)
         one[f"at {row['threshold']}"] = said
     return list(found.values())

@@ -34,6 +34,47 @@ def primal_plane(z, volume, extrapolated, back, dual, step, largest, relaxation)
 
 @compiled
 @no_type_check
+def simplex_plane(z, volume, extrapolated, back, dual, step, largest, relaxation):
+    """Move plane z like `primal_plane`, to shares >= 0 that add up to `largest` at most.
+
+    The projection on the simplex needs one step for all elements: the shortest.
+    """
+    _, n_x, n_y, n_elements = volume.shape
+    shortest = step.min()
+    moved = np.empty(n_elements, np.float32)
+    for x in range(n_x):
+        for y in range(n_y):
+            total = np.float32(0)
+            for e in range(n_elements):
+                slope = back[z, x, y, e] + slope_of_tv(dual, z, x, y, e)
+                moved[e] = volume[z, x, y, e] - shortest * slope
+                total += max(moved[e], np.float32(0))
+            surplus = np.float32(0)
+            if total > largest:
+                surplus = surplus_over(moved, largest)
+            for e in range(n_elements):
+                old = volume[z, x, y, e]
+                new = max(moved[e] - surplus, np.float32(0))
+                extrapolated[z, x, y, e] = 2 * new - old
+                volume[z, x, y, e] = old + relaxation * (new - old)
+
+
+@compiled
+@no_type_check
+def surplus_over(values, largest):
+    """Return what to take from each value so that the positive rest adds up to `largest`."""
+    falling = np.sort(values)[::-1]
+    total, surplus = np.float32(0), np.float32(0)
+    for n in range(len(falling)):
+        total += falling[n]
+        of_first = (total - largest) / np.float32(n + 1)
+        if falling[n] > of_first:
+            surplus = of_first
+    return surplus
+
+
+@compiled
+@no_type_check
 def slope_of_tv(dual, z, x, y, e):
     """Return the transpose of the differences, at one voxel."""
     slope = -dual[0, z, x, y, e] - dual[1, z, x, y, e] - dual[2, z, x, y, e]
@@ -113,4 +154,19 @@ def unmet_plane(z, back, dual):
         for y in range(n_y):
             for e in range(n_elements):
                 total -= min(back[z, x, y, e] + slope_of_tv(dual, z, x, y, e), np.float32(0))
+    return total
+
+
+@compiled
+@no_type_check
+def unmet_of_simplex_plane(z, back, dual):
+    """Return how far below 0 the steepest element of each voxel is, summed over plane z."""
+    _, n_x, n_y, n_elements = back.shape
+    total = 0.0
+    for x in range(n_x):
+        for y in range(n_y):
+            steepest = np.float32(0)
+            for e in range(n_elements):
+                steepest = min(steepest, back[z, x, y, e] + slope_of_tv(dual, z, x, y, e))
+            total -= steepest
     return total

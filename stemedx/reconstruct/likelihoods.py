@@ -32,12 +32,15 @@ class Likelihood:
         Of a slope, counts and weight: the largest ``slope q - value(q)`` over q.
     step_plane
         Compiled proximal step of the conjugate on one tilt, see `_stepper`.
+    n_images
+        How many of the last elements are not photons but values of an image.
     """
 
     value: Callable[[Pixels, Pixels, Pixels], Pixels]
     slope: Callable[[Pixels, Pixels, Pixels], Pixels]
     conjugate: Callable[[Pixels, Pixels, Pixels], Pixels]
     step_plane: Callable[..., None]
+    n_images: int = 0
 
 
 def _poisson_value(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
@@ -108,8 +111,8 @@ def _gaussian_step(v, y, w, sigma):
     return (v - sigma * y) * w / (w + sigma)
 
 
-def _stepper(step):  # type: ignore[no-untyped-def] # compiled functions have no type
-    """Return the compiled step of the dual of tilt t.
+def _stepper(step, step_of_last):  # type: ignore[no-untyped-def] # compiled, they have no type
+    """Return the compiled step of the dual of tilt t; the last element may have its own.
 
     `dual` moves to the proximal point of the conjugate at ``dual + sigma q`` with
     ``sigma = strength / (factor * path)``, relaxed. Pixels that no voxel projects to
@@ -135,16 +138,52 @@ def _stepper(step):  # type: ignore[no-untyped-def] # compiled functions have no
                     sigma = strength[e] / length
                     old = dual[t, x, y, e]
                     v = old + sigma * (here + background[t, e])
-                    new = step(v, counts[t, x, y, e], weight[t, x, y], sigma)
+                    if e == n_elements - 1:
+                        new = step_of_last(v, counts[t, x, y, e], weight[t, x, y], sigma)
+                    else:
+                        new = step(v, counts[t, x, y, e], weight[t, x, y], sigma)
                     dual[t, x, y, e] = old + relaxation * (new - old)
 
     return step_plane
 
 
-POISSON = Likelihood(_poisson_value, _poisson_slope, _poisson_conjugate, _stepper(_poisson_step))
+POISSON = Likelihood(
+    _poisson_value, _poisson_slope, _poisson_conjugate, _stepper(_poisson_step, _poisson_step)
+)
 BERNOULLI = Likelihood(
-    _bernoulli_value, _bernoulli_slope, _bernoulli_conjugate, _stepper(_bernoulli_step)
+    _bernoulli_value,
+    _bernoulli_slope,
+    _bernoulli_conjugate,
+    _stepper(_bernoulli_step, _bernoulli_step),
 )
 GAUSSIAN = Likelihood(
-    _gaussian_value, _gaussian_slope, _gaussian_conjugate, _stepper(_gaussian_step)
+    _gaussian_value, _gaussian_slope, _gaussian_conjugate, _stepper(_gaussian_step, _gaussian_step)
 )
+
+
+def _joined(
+    of_photons: Callable[..., Pixels], of_image: Callable[..., Pixels]
+) -> Callable[..., Pixels]:
+    """Return a function of pixels whose last element is that of an image."""
+
+    def both(values: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+        photons = of_photons(values[..., :-1], counts[..., :-1], weight)
+        image = of_image(values[..., -1:], counts[..., -1:], weight)
+        return np.concatenate((photons, image), axis=-1)
+
+    return both
+
+
+def _with_image(counted: Likelihood, step_plane: Callable[..., None]) -> Likelihood:
+    """Return the likelihood of photons, and Gaussian of the last element."""
+    return Likelihood(
+        _joined(counted.value, GAUSSIAN.value),
+        _joined(counted.slope, GAUSSIAN.slope),
+        _joined(counted.conjugate, GAUSSIAN.conjugate),
+        step_plane,
+        n_images=1,
+    )
+
+
+POISSON_AND_IMAGE = _with_image(POISSON, _stepper(_poisson_step, _gaussian_step))
+BERNOULLI_AND_IMAGE = _with_image(BERNOULLI, _stepper(_bernoulli_step, _gaussian_step))

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from stemedx.arrays import MeasuredMaps, PerMap, Series, Volumes
+from stemedx.arrays import MeasuredMaps, PerMap, Pixels, Series, Volumes
+from stemedx.params import Phases
 from stemedx.project.geometry import Geometry
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,25 @@ class Measured:
     def with_maps(self, maps: MeasuredMaps) -> "Measured":
         """Return the same acquisition with other photons."""
         return replace(self, maps=maps)
+
+
+@dataclass(frozen=True, eq=False)
+class Guide:
+    """What is known besides the element maps.
+
+    Attributes
+    ----------
+    images
+        ``(tilt, y, x)`` HAADF in the frame of the maps, arbitrary units.
+    elements
+        Symbols of the maps.
+    phases
+        Phases that the specimen may hold; empty if that is not known.
+    """
+
+    images: Series
+    elements: tuple[str, ...]
+    phases: Phases
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +143,11 @@ def binned(measured: Measured, n: int) -> Measured:
         maps.astype(np.float32), coarse, signal, measured.gain,
         measured.background * n**2, weight.astype(np.float32),
     )  # fmt: skip
+
+
+def binned_images(images: Series, n: int) -> Pixels:
+    """Return images of which ``n x n`` pixels were averaged into one, cut like the maps."""
+    return images if n == 1 else (_summed(images, n) / n**2).astype(np.float32)
 
 
 def _summed(images: np.ndarray, n: int) -> np.ndarray:

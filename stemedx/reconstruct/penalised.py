@@ -19,7 +19,8 @@ from stemedx.reconstruct.calibration import Calibration, calibrate, dose, first_
 from stemedx.reconstruct.expectation import mlem
 from stemedx.reconstruct.likelihoods import BERNOULLI, POISSON
 from stemedx.reconstruct.measured import Measured
-from stemedx.reconstruct.primal_dual import Check, Problem, State, minimise
+from stemedx.reconstruct.primal_dual import Check, State, minimise
+from stemedx.reconstruct.problem import Problem
 
 log = logging.getLogger(__name__)
 COARSE_PX = 64  # maps are binned to at most about this width for the start

@@ -11,49 +11,13 @@ from stemedx.arrays import Block
 from stemedx.project.operators import LinearOperator
 from stemedx.project.parallel import for_each
 from stemedx.reconstruct import kernels
-from stemedx.reconstruct.likelihoods import Likelihood
+from stemedx.reconstruct.problem import Problem
 
 log = logging.getLogger(__name__)
 RELAXATION = 1.8  # over-relaxed: any value below 2 converges
 EVERY = 20  # iterations from one look at the gap to the next
 TV_BALANCE = 3.0  # steps of the total variation: edges are about 1 high
-LARGEST = 10.0  # volumes are scaled so that solid matter is about 1
 SECONDS_BETWEEN_LINES = 30.0
-
-
-@dataclass(frozen=True, eq=False)
-class Problem:
-    """Maps, what is known of how they came about, and the penalty.
-
-    The expected photons of a pixel are ``factor * (A x) + background``; x is the
-    volume in units of `scale`, so that elements of any yield have edges of one height.
-
-    Parameters
-    ----------
-    operator
-        The A, from ``(z, x, y, element)`` to ``(tilt, x, y, element)``.
-    counts
-        ``(tilt, x, y, element)`` float32 photons, hits or rates.
-    weight
-        ``(tilt, x, y)`` from 0, not to be used, to 1.
-    factor, background
-        ``(tilt, element)`` float32: gain times scale, and photons per pixel, > 0.
-    likelihood
-        Of the counts.
-    tv_weight
-        Nat per unit of total variation.
-    group
-        ``(element)`` integers: elements of a group share the edges.
-    """
-
-    operator: LinearOperator
-    counts: Block
-    weight: Block
-    factor: np.ndarray
-    background: np.ndarray
-    likelihood: Likelihood
-    tv_weight: float
-    group: np.ndarray
 
 
 @dataclass
@@ -113,7 +77,12 @@ class Check:
 
 
 def minimise(
-    problem: Problem, state: State, *, gap_per_photon: float, max_iterations: int
+    problem: Problem,
+    state: State,
+    *,
+    gap_per_photon: float,
+    max_iterations: int,
+    min_iterations: int = 0,
 ) -> tuple[State, list[Check]]:
     """Minimise likelihood plus total variation over ``0 <= x <= LARGEST``.
 
@@ -131,6 +100,8 @@ def minimise(
         Of the objective, nat.
     max_iterations
         Stop here in any case, with a warning.
+    min_iterations
+        Not before: where a start meets the gap, but the problem is to move it.
 
     Returns
     -------
@@ -143,12 +114,12 @@ def minimise(
     Proc. IEEE ICCV, 1762-1769 (preconditioning); Condat (2013), J. Optim. Theory Appl.
     158, 460-479 (relaxation).
     """
-    photons = float((problem.counts * problem.weight[..., None]).sum(dtype=np.float64))
+    photons = problem.photons
     wanted = gap_per_photon * max(photons, 1.0)
     iteration, checks = _Iteration(problem, state), []
     for check in iteration.run(max_iterations):
         checks.append(check)
-        if check.gap <= wanted:
+        if check.gap <= wanted and check.iteration >= min_iterations:
             break
     else:
         log.warning(
@@ -178,9 +149,7 @@ class _Iteration:
         self._tv_dual = np.zeros(shape, np.float32) if state.tv_dual is None else state.tv_dual
         ones = np.ones(operator.domain_shape, np.float32)
         self._path = np.ascontiguousarray(operator.forward(ones)[..., 0])
-        seen = operator.adjoint(np.broadcast_to(factor[:, None, None], operator.range_shape).copy())
-        # the largest column: one step for all voxels of an element
-        self._columns = np.maximum(seen.max(axis=(0, 1, 2)), 1e-6).astype(np.float64)
+        self._columns = _largest_columns(operator, factor)
         self._balance = state.balance or self._first_balance()
         self._adapts, self._next_balance = state.balance is None, EVERY
 
@@ -194,6 +163,8 @@ class _Iteration:
         for iteration in range(max_iterations + 1):
             np.multiply(self._dual, self._problem.factor[:, None, None], out=self._scaled)
             self._problem.operator.adjoint(self._scaled, self._back)
+            if self._problem.slope is not None:
+                self._back += self._problem.slope
             if iteration % EVERY == 0 or iteration == max_iterations:
                 check = self._check(iteration)
                 if time.monotonic() - told > SECONDS_BETWEEN_LINES:
@@ -209,14 +180,14 @@ class _Iteration:
     def _step(self, relaxation: float) -> None:
         problem, balance = self._problem, self._balance
         relax = np.float32(relaxation)
-        step = (1 / (balance.data * self._columns + 6 * balance.tv)).astype(np.float32)
+        step = (1 / (balance.data @ self._columns + 6 * balance.tv)).astype(np.float32)
         tv_step, tv_weight = np.float32(balance.tv / 2), np.float32(problem.tv_weight)
         given = (problem.counts, problem.weight, problem.background, problem.factor, self._path)
         steps = (balance.data.astype(np.float32), relax)
         planes, n_values = range(len(self._volume)), self._volume.size
-        for_each(lambda z: kernels.primal_plane(
+        for_each(lambda z: problem.constraint.move_plane(
             z, self._volume, self._extrapolated, self._back, self._tv_dual, step,
-            np.float32(LARGEST), relax), planes, n_values)  # fmt: skip
+            np.float32(problem.constraint.largest), relax), planes, n_values)  # fmt: skip
         problem.operator.forward(self._extrapolated, self._projected)
         for_each(lambda t: problem.likelihood.step_plane(
             t, self._dual, self._of_volume, self._projected, given, steps),
@@ -230,7 +201,7 @@ class _Iteration:
 
         def look(z: int) -> None:
             sums[0, z] = kernels.tv_plane(z, self._volume, problem.group)
-            sums[1, z] = kernels.unmet_plane(z, self._back, self._tv_dual)
+            sums[1, z] = problem.constraint.unmet_plane(z, self._back, self._tv_dual)
 
         for_each(look, range(len(self._volume)), self._volume.size)
         total_variation, unmet = sums.sum(axis=1)
@@ -241,7 +212,9 @@ class _Iteration:
         conjugate = likelihood.conjugate(self._dual, problem.counts, weight)
         conjugate -= self._dual * problem.background[:, None, None]
         objective = misfit.sum(dtype=np.float64) + problem.tv_weight * total_variation
-        bound = -conjugate.sum(dtype=np.float64) - LARGEST * unmet
+        if problem.slope is not None:
+            objective += np.vdot(problem.slope, self._volume)
+        bound = -conjugate.sum(dtype=np.float64) - problem.constraint.largest * unmet
         return Check(iteration, float(objective), float(bound))
 
     def _slope(self) -> Block:
@@ -253,8 +226,16 @@ class _Iteration:
     def _first_balance(self) -> Balance:
         """Return the steps for moves as large as the start itself."""
         size = _sums(self._volume**2) + 1e-3 * self._volume[..., 0].size
-        moved = _sums(self._dual**2 * self._path[..., None] * self._problem.factor[:, None, None])
-        data = np.sqrt(moved / (self._columns * size))
+        # an image that fits exactly at the start will move by its noise, which is 1
+        least = (
+            np.arange(len(self._columns)) >= len(self._columns) - self._problem.likelihood.n_images
+        )
+        moved = _sums(
+            (self._dual**2 + least.astype(np.float32))
+            * self._path[..., None]
+            * self._problem.factor[:, None, None]
+        )
+        data = np.sqrt(moved / (self._columns @ size))
         return Balance(np.maximum(data, 1e-6), max(TV_BALANCE * self._problem.tv_weight, 1e-6))
 
     def _rebalance(self, iteration: int) -> None:
@@ -265,8 +246,9 @@ class _Iteration:
         size = _sums((self._volume - self._start) ** 2)
         lengths = self._path[..., None] * self._problem.factor[:, None, None]
         data = _sums((self._dual - self._dual_start) ** 2 * lengths)
-        still = np.zeros(len(size))
-        wanted = np.sqrt(np.divide(data, self._columns * size, out=still, where=size > 0))
+        still = np.zeros(len(data))
+        expected = self._columns @ size
+        wanted = np.sqrt(np.divide(data, expected, out=still, where=expected > 0))
         moved = np.where(wanted > 0, wanted, self._balance.data)
         self._balance = replace(self._balance, data=np.sqrt(self._balance.data * moved))
 
@@ -274,3 +256,18 @@ class _Iteration:
 def _sums(block: Block) -> np.ndarray:
     """Return the sum of each element, ``(element,)`` float64."""
     return block.sum(axis=(0, 1, 2), dtype=np.float64)
+
+
+def _largest_columns(operator: LinearOperator, factor: np.ndarray) -> np.ndarray:
+    """Return ``(element of the maps, element of the volume)`` the largest column sum.
+
+    The largest, for one step for all voxels of an element; not 0, which would be endless.
+    """
+    n_of_maps = operator.range_shape[-1]
+    columns = np.empty((n_of_maps, operator.domain_shape[-1]))
+    for element in range(n_of_maps):
+        maps = np.zeros(operator.range_shape, np.float32)
+        maps[..., element] = factor[:, None, None, element]
+        columns[element] = operator.adjoint(maps).max(axis=(0, 1, 2))
+    # each element of the volume is seen by some, if ever so little
+    return np.maximum(columns, 1e-6 * (columns.max() or 1.0) * np.eye(*columns.shape))

@@ -13,7 +13,7 @@ from stemedx.arrays import MeasuredMaps, Series
 from stemedx.params import RECONSTRUCT_METHODS, CountingParams, ReconstructParams
 from stemedx.project.geometry import Geometry
 from stemedx.provenance import made_by
-from stemedx.reconstruct.measured import Measured
+from stemedx.reconstruct.measured import Guide, Measured
 
 log = logging.getLogger(__name__)
 MAP_AXES = ("element", "tilt", "y", "x")
@@ -32,7 +32,8 @@ def run(
 
     Reads ``(element, tilt, y, x)`` counts or intensities in the measured frame;
     writes ``(element, z, y, x)`` per nm of path in the aligned one. The method
-    ``haadf`` reads the HAADF of `tilt_series` instead, as an element of that name.
+    ``haadf`` reads the HAADF of `tilt_series` instead, as an element of that name;
+    ``fusion`` reads it too, and the phases of `params` are those of the specimen.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def run(
         raise ValueError(f"expected one of the methods {known}, found {method!r}.")
     own = getattr(params, method)
     if method == "haadf":
-        maps, attrs = _read_haadf(tilt_series)
+        maps, attrs = _read_haadf(tilt_series, method)
     else:
         maps, attrs = store.read(element_maps, axes=MAP_AXES, units=("count", "intensity"))
     geometry = read_geometry(alignment, attrs["tilt_deg"], maps.shape[-2:])
@@ -55,7 +56,8 @@ def run(
     facts: dict[str, Any] = {}
     if isinstance(own, CountingParams):
         measured, per_photon = _measured(maps, geometry, attrs, read_weights(alignment))
-        found = solver.reconstruct(measured, own)
+        guide = _guide(tilt_series, attrs["elements"], params) if method == "fusion" else ()
+        found = solver.reconstruct(measured, *guide, own)
         volumes, facts = found.volumes * per_photon, found.facts
     else:
         volumes = solver.reconstruct(maps, geometry, own)
@@ -75,6 +77,14 @@ def run(
     )
 
 
+def _guide(
+    tilt_series: Path | None, elements: list[str], params: ReconstructParams
+) -> tuple[Guide]:
+    """Return what `fusion` reads besides the maps."""
+    images, _ = _read_haadf(tilt_series, "fusion")
+    return (Guide(images[0], tuple(elements), params.phases),)
+
+
 def _measured(
     maps: MeasuredMaps, geometry: Geometry, attrs: dict[str, Any], weight: Series
 ) -> tuple[Measured, np.ndarray]:
@@ -90,10 +100,10 @@ def _measured(
     return measured, per_photon
 
 
-def _read_haadf(tilt_series: Path | None) -> tuple[MeasuredMaps, dict[str, Any]]:
+def _read_haadf(tilt_series: Path | None, method: str) -> tuple[MeasuredMaps, dict[str, Any]]:
     """Return the HAADF series as the map of one element."""
     if tilt_series is None:
-        raise ValueError("method 'haadf': expected a tilt series to read from, found none.")
+        raise ValueError(f"method {method!r}: expected a tilt series to read from, found none.")
     units = "arb. unit"
     images = store.read_layer(tilt_series, "haadf", axes=("tilt", "y", "x"), units=units)
     attrs = store.read_attrs(tilt_series)

@@ -19,7 +19,7 @@ from stemedx.resolve.held_out import held_out_gain
 
 log = logging.getLogger(__name__)
 CURVES = ("split", "element", "frequency_per_nm", "fsc", "n")
-CROSSINGS = ("split", "element", "threshold", "resolution_nm", "status", "limited_by")
+CROSSINGS = ("split", "element", "threshold", "resolution_nm", "status", "limited_by", "note")
 # A ray that only grazes a corner of the volume, or leaves the field once it is aligned.
 SHORTEST_PATH = 0.1
 HALF = 0.5
@@ -40,7 +40,8 @@ def run(
 
     `halves` and `maps` hold a and b of each split in turn. ``limited_by`` is ``pixel``
     where the FSC never falls below the threshold: the resolution is then that of the
-    grid, two pixels. A resolution is empty where the status is ``no resolved signal``.
+    grid, two pixels; ``note`` says where halves share what the method reads besides the
+    photons. A resolution is empty where the status is ``no resolved signal``.
     """
     rows: dict[Path, list[dict[str, Any]]] = {curves: [], crossings: [], held_out: []}
     for split in range(len(halves) // 2):
@@ -50,11 +51,19 @@ def run(
         for element, found in zip(elements, compare_halves(a, b, params), strict=True):
             named = {"split": split, "element": element}
             rows[curves] += [{**named, **row} for row in _curve(found, pixel_nm)]
-            rows[crossings] += [{**named, **row} for row in _crossings(found, pixel_nm, named)]
+            note = assisted(attrs)
+            of_element = _crossings(found, pixel_nm, named)
+            rows[crossings] += [{**named, **row, "note": note} for row in of_element]
         gains = _held_out((a, b), maps[pair], alignment)
         rows[held_out] += [{"split": split, **row} for row in gains]
     for path, columns in ((curves, CURVES), (crossings, CROSSINGS), (held_out, HELD_OUT)):
         tables.write(path, pd.DataFrame(rows[path], columns=list(columns)))
+
+
+def assisted(attrs: dict[str, Any]) -> str | None:
+    """Return what to say of halves that share more than the geometry; None if they do not."""
+    shared = attrs.get("shared_by_halves")
+    return f"{shared}-assisted, not independent" if shared else None
 
 
 def _curve(found: Resolution, pixel_nm: float) -> list[dict[str, Any]]:

@@ -32,6 +32,27 @@ def test_the_largest_gain_is_recommended():
     assert table.loc[("a", "two_step"), "independent"] is False
 
 
+@pytest.mark.parametrize(
+    ("fusion", "said"),
+    [
+        (
+            0.4,
+            "not accepted: held-out photons are less likely than under poisson_tv (0.400 < 0.450",
+        ),
+        (0.45, ""),
+        (None, "not checked against poisson_tv"),
+    ],
+)
+def test_fusion_is_accepted_only_if_it_predicts_no_worse(fusion, said):
+    batch = Batch(SHEET[:1], ["poisson_tv", "fusion"], [], [])
+    gains = {("a", "poisson_tv"): (0.45, True)}
+    gains |= {("a", "fusion"): (fusion, True)} if fusion else {}
+    row = method_table(batch, gains).set_index("method").loc["fusion"]
+    assert row["available"]
+    assert row["reason"].startswith(said)
+    assert bool(row["reason"]) == bool(said)
+
+
 def test_without_gains_nothing_is_recommended():
     table = method_table(BATCH, {("a", "sirt"): (float("nan"), True)})
     assert not table["recommended"].any()

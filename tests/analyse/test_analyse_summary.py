@@ -44,6 +44,9 @@ def test_elements_and_thresholds_stay_apart_and_in_order():
 def test_a_limit_of_any_split_is_told():
     rows = [(0, "Se", 0.5, 1.6, "resolved", "pixel"), (1, "Se", 0.5, 1.8, "resolved", None)]
     table = pd.DataFrame(rows, columns=[*CROSSING_COLUMNS, "limited_by"])
+    noted = table.assign(note="HAADF-assisted, not independent")
+    assert median_crossings(noted)["note"].tolist() == ["HAADF-assisted, not independent"]
+    assert median_crossings(table)["note"].tolist() == [None]
     assert median_crossings(table)["limited_by"].tolist() == ["pixel"]
     assert median_crossings(table[1:])["limited_by"].tolist() == [None]
     assert median_crossings(table[list(CROSSING_COLUMNS)])["limited_by"].tolist() == [None]

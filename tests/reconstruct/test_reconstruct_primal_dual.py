@@ -10,8 +10,10 @@ from skimage.restoration import denoise_tv_chambolle
 
 from stemedx.project import parallel
 from stemedx.project.operators import LinearOperator
-from stemedx.reconstruct.likelihoods import BERNOULLI, GAUSSIAN, POISSON
-from stemedx.reconstruct.primal_dual import Problem, State, minimise
+from stemedx.reconstruct.kernels import surplus_over
+from stemedx.reconstruct.likelihoods import BERNOULLI, GAUSSIAN, POISSON, POISSON_AND_IMAGE
+from stemedx.reconstruct.primal_dual import State, minimise
+from stemedx.reconstruct.problem import SIMPLEX, Problem
 
 JOINT = np.zeros(2, np.int64)
 
@@ -155,3 +157,61 @@ def test_a_volume_is_the_same_whatever_the_number_of_threads(problem, monkeypatc
     monkeypatch.setattr(parallel, "WORTH_A_THREAD", 0)
     second, _ = minimise(problem, start(problem), gap_per_photon=1e-4, max_iterations=30)
     assert np.array_equal(first.volume, second.volume)
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_the_rest_adds_up_to_the_largest_sum(rng, n):
+    """The projection on the simplex: of all points of that sum, the nearest (by its signs)."""
+    values = (1 + rng.random(n)).astype(np.float32)
+    values[0] -= 2.5 * (n > 1)
+    rest = np.maximum(values - surplus_over(values, np.float32(0.7)), 0)
+    assert rest.sum() == pytest.approx(0.7, rel=1e-5)
+    taken = values - rest
+    assert (taken[rest == 0] <= taken[rest > 0].max() + 1e-6).all()
+
+
+def test_shares_on_the_simplex_agree_with_a_quasi_newton_method(problem, dense):
+    """One element counted, the other an image, a linear term, and no penalty."""
+    slope = np.zeros(problem.operator.domain_shape, np.float32)
+    slope[..., 0] = 0.5
+    problem = replace(
+        problem, likelihood=POISSON_AND_IMAGE, constraint=SIMPLEX, slope=slope, tv_weight=0.0
+    )
+    shape, weight = problem.operator.range_shape, problem.weight[..., None]
+    factor, background = problem.factor[:, None, None], problem.background[:, None, None]
+
+    def merit(x):
+        expected = (dense @ x).reshape(shape) * factor + background
+        parts = problem.likelihood.value(expected, problem.counts, weight)
+        found = problem.likelihood.slope(expected, problem.counts, weight) * factor
+        return parts.sum() + slope.ravel() @ x, dense.T @ found.ravel() + slope.ravel()
+
+    start_at = np.full(dense.shape[1], 0.1)
+
+    # shares that add up to s in [0, 1]: coordinates s and the part of the first
+    def split(c):
+        total, first = c.reshape(2, -1)
+        return np.stack([total * first, total * (1 - first)], -1).ravel()
+
+    def in_coordinates(c):
+        total, first = c.reshape(2, -1)
+        value, at = merit(split(c))
+        a, b = at.reshape(-1, 2).T
+        return value, np.concatenate([a * first + b * (1 - first), total * (a - b)])
+
+    bounds = [(0, 1)] * dense.shape[1]
+    reference = minimize(in_coordinates, np.full(dense.shape[1], 0.5), jac=True, bounds=bounds,
+                         options={"maxiter": 6000, "maxfun": 20000, "ftol": 1e-13})  # fmt: skip
+    state, checks = solved(problem)
+    span = merit(start_at)[0] - reference.fun
+    assert checks[-1].objective == pytest.approx(reference.fun, abs=2e-3 * span)
+    assert checks[-1].bound <= reference.fun + 1e-4 * span
+    assert state.volume.sum(axis=-1).max() <= 1 + 1e-4
+    assert merit(state.volume.ravel())[0] == pytest.approx(checks[-1].objective, abs=1e-3 * span)
+
+
+def test_it_goes_on_for_as_long_as_it_is_told(problem):
+    _, checks = minimise(
+        problem, start(problem), gap_per_photon=1e9, max_iterations=100, min_iterations=40
+    )
+    assert checks[-1].iteration == 40
