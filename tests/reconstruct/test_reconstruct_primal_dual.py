@@ -170,7 +170,7 @@ def test_the_rest_adds_up_to_the_largest_sum(rng, n):
     assert (taken[rest == 0] <= taken[rest > 0].max() + 1e-6).all()
 
 
-def test_shares_on_the_simplex_agree_with_a_quasi_newton_method(problem, dense):
+def test_shares_on_the_simplex_are_no_worse_than_those_of_a_quasi_newton_method(problem, dense):
     """One element counted, the other an image, a linear term, and no penalty."""
     slope = np.zeros(problem.operator.domain_shape, np.float32)
     slope[..., 0] = 0.5
@@ -204,8 +204,10 @@ def test_shares_on_the_simplex_agree_with_a_quasi_newton_method(problem, dense):
                          options={"maxiter": 6000, "maxfun": 20000, "ftol": 1e-13})  # fmt: skip
     state, checks = solved(problem)
     span = merit(start_at)[0] - reference.fun
-    assert checks[-1].objective == pytest.approx(reference.fun, abs=2e-3 * span)
-    assert checks[-1].bound <= reference.fun + 1e-4 * span
+    # in these coordinates the search may end early, never below the least value
+    assert checks[-1].objective <= reference.fun + 1e-3 * span
+    assert checks[-1].bound <= reference.fun
+    assert 0 <= checks[-1].gap < 0.02 * span
     assert state.volume.sum(axis=-1).max() <= 1 + 1e-4
     assert merit(state.volume.ravel())[0] == pytest.approx(checks[-1].objective, abs=1e-3 * span)
 
