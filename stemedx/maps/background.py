@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemedx.arrays import ChannelWeights, Shares, Spectrum
+from stemedx.arrays import ChannelWeights, PerElement, Shares, Spectrum
 from stemedx.maps.lines import Family
 from stemedx.maps.response import FWHM_PER_SIGMA, Response, line_columns
 from stemedx.maps.windows import Window
@@ -60,12 +60,21 @@ def _lowest(total: Spectrum, centres: np.ndarray, half: int, first: int) -> tupl
 
 
 def window_weights(
-    windows: Sequence[Window], flanks: Sequence[Flanks], n_channels: int
+    windows: Sequence[Window], flanks: Sequence[Flanks], n_channels: int, heights: PerElement
 ) -> ChannelWeights:
     """Return ``(channel, element)`` weights whose sum over a spectrum is the net counts.
 
-    1 in the window; in the flanks what makes a background that is straight from one
-    to the other vanish.
+    1 in the window; in the flanks what makes a background vanish that is so many times as
+    high as the straight line from one to the other.
+
+    Parameters
+    ----------
+    windows, flanks
+        One per element.
+    n_channels
+        Of the detector.
+    heights
+        ``(element)`` of the background under each line, 1 for a straight one.
     """
     weights = np.zeros((n_channels, len(windows)))
     for n, (window, beside) in enumerate(zip(windows, flanks, strict=True)):
@@ -74,7 +83,7 @@ def window_weights(
         upper = (
             (middle - centres[0]) / (centres[1] - centres[0]) if centres[1] > centres[0] else 0.5
         )
-        size = window.end - window.first
+        size = heights[n] * (window.end - window.first)
         for (first, end), share in ((beside.below, 1 - upper), (beside.above, upper)):
             weights[first:end, n] -= share * size / (end - first)
         weights[window.first : window.end, n] += 1

@@ -16,6 +16,7 @@ from stemedx.maps.spectrum_fit import (
     fit_once,
     fit_spectrum,
     make_model,
+    with_more_columns,
 )
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,8 @@ LARGEST_SHIFT_KEV, LARGEST_GAIN = 0.03, 0.007
 NOISE_KEV = (0.010, 0.050)
 TAIL_SHARE, TAIL_KEV = (0.0, 0.6), (0.04, 0.3)
 SURFACE_KEV = (0.0, 0.03)
+STEP = 1e-3  # of the range of a number, for its slope
+BOUNDS_SPREAD = 0.3  # of the range: standard deviation of what lies anywhere within it
 ROUNDS = 2  # of least squares, each with the weights of the last fit
 SPLIT_PHOTONS, SPLIT_SHARE = 50_000, 0.02  # of a shell whose vacancies are told apart
 
@@ -76,7 +79,28 @@ def recalibrated(counts: Spectrum, start: SpectrumFit) -> SpectrumFit:
         if found.chi2 > best.chi2:
             break
         best = found
-    return best
+    return start if best is start else with_spread_of_response(best)
+
+
+def with_spread_of_response(fit: SpectrumFit) -> SpectrumFit:
+    """Return a fit whose covariance knows that its response was fitted along.
+
+    Lines that overlap are told apart by their energies: what is uncertain of the axis is
+    uncertain of them. The response counts as six more columns, the changes of the
+    expectation with each of its numbers, of which no more is known than their bounds.
+    """
+    model = fit.model
+    low, high = _bounds(model.response)
+    place = np.array(astuple(model.response))
+    steps = STEP * np.diag(high - low)
+    columns = [model.columns]
+    for step in steps:
+        ahead, behind = (
+            make_model(model.families, Response(*one.tolist()), model.first, model.end)
+            for one in (place + step, place - step)
+        )
+        columns.append(((ahead.columns - behind.columns) @ fit.photons / (2 * STEP))[:, None])
+    return with_more_columns(fit, np.concatenate(columns, axis=1), BOUNDS_SPREAD)
 
 
 def _better_model(counts: Spectrum, fit: SpectrumFit) -> SpectrumModel:

@@ -16,7 +16,7 @@ from stemedx.maps.background import (
 )
 from stemedx.maps.calibration import FEWEST_PHOTONS, fit_calibrated, recalibrated
 from stemedx.maps.lines import Family, Line, choose_line, families_of
-from stemedx.maps.net import NetTilt, find_bias, net_by_fit, net_by_windows, to_gains
+from stemedx.maps.net import NetTilt, background_heights, net_by_fit, net_by_windows, to_gains
 from stemedx.maps.residuals import unexplained
 from stemedx.maps.response import FWHM_PER_SIGMA, Response
 from stemedx.maps.spectrum_fit import SpectrumFit, fit_spectrum
@@ -139,8 +139,9 @@ def count_elements(
         ]
     else:
         flanks = [find_flanks(total, one, response, series.first_channel) for one in windows]
-        tilts = [net_by_windows(counts, windows, flanks) for counts in of_tilts]
-        warnings += find_bias(fit, windows, flanks, len(total))
+        heights, texts = background_heights(fit, windows, flanks, len(total))
+        tilts = [net_by_windows(counts, windows, flanks, heights) for counts in of_tilts]
+        warnings += texts
     maps = count_windows(series.spectra, windows, series.shape)
     net, variance = (
         np.stack([getattr(tilt, name) for tilt in tilts], axis=1) for name in ("net", "variance")

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemedx.arrays import ChannelWeights, PerMap, Shares, Spectrum
+from stemedx.arrays import ChannelWeights, PerElement, PerMap, Shares, Spectrum
 from stemedx.maps.background import Flanks, window_weights
 from stemedx.maps.spectrum_fit import SpectrumFit
 from stemedx.maps.windows import Window
 
+LOWEST = 0.5  # of the straight line: a background that is believed
 BIAS = 0.05  # share of the net counts that windows may be off by and not be told
 CERTAIN = 3.0  # standard deviations that net counts need to tell a gain
 
@@ -39,7 +40,7 @@ class NetTilt:
 
 
 def net_by_windows(
-    counts: Spectrum, windows: Sequence[Window], flanks: Sequence[Flanks]
+    counts: Spectrum, windows: Sequence[Window], flanks: Sequence[Flanks], heights: PerElement
 ) -> NetTilt:
     """Return the counts in windows less those interpolated between the flanks.
 
@@ -49,19 +50,24 @@ def net_by_windows(
         ``(channel)`` photons of a tilt.
     windows, flanks
         One per element.
+    heights
+        ``(element)`` of the background under each line: see `window_weights`.
     """
-    weights = window_weights(windows, flanks, len(counts))
+    weights = window_weights(windows, flanks, len(counts), heights)
     net, variance = counts @ weights, counts @ weights**2
     return NetTilt(net, variance, net, variance, weights, float("nan"))
 
 
-def find_bias(
+def background_heights(
     fit: SpectrumFit, windows: Sequence[Window], flanks: Sequence[Flanks], n_channels: int
-) -> list[str]:
-    """Return of which lines the background is not straight, so that windows mislead.
+) -> tuple[PerElement, list[str]]:
+    """Return how high the background under each line is, and what the user has to know.
 
     What windows make of the fitted spectrum, in which the photons of each line are known,
-    is compared with these: so lines beside a window are told that leave no valley.
+    is compared with these. Tails and weak lines of other elements may fill the valleys
+    beside a line: then the background is lower than the straight line between them, in the
+    same proportion at all tilts where the elements are the same. Twice as high or half as
+    high and more are not believed: other lines lie in the window itself.
 
     Parameters
     ----------
@@ -71,22 +77,44 @@ def find_bias(
         One per element.
     n_channels
         Of the detector.
+
+    Returns
+    -------
+    heights
+        ``(element)`` of the background over that of the straight line; 1 where the
+        difference may be chance, or cannot be believed.
+    texts
+        Of the lines where it matters.
     """
     expected = np.zeros(n_channels)
     expected[fit.model.first : fit.model.end] = fit.expected
-    found = net_by_windows(expected, windows, flanks)
+    straight = np.ones(len(windows))
+    found = net_by_windows(expected, windows, flanks, straight)
     known = _membership(fit, windows)[0] @ fit.photons[: fit.model.n_lines]
-    return [
-        f"the windows beside {window.line.name} hold lines of other elements: by windows it has "
-        f"{100 * abs(share):.0f} % too {'many' if share > 0 else 'few'} net counts; set "
-        "element_maps.method to fit"
-        for window, net, truth, variance in zip(
-            windows, found.net, known, found.variance, strict=True
-        )
-        if truth > 0
-        and abs(net - truth) > CERTAIN * np.sqrt(variance)
-        and abs(share := (net - truth) / truth) > BIAS
-    ]
+    inside = net_by_windows(expected, windows, flanks, np.zeros(len(windows))).net
+    heights, texts = straight, []
+    for n, window in enumerate(windows):
+        excess = found.net[n] - known[n]
+        if known[n] <= 0 or abs(excess) <= CERTAIN * np.sqrt(found.variance[n]):
+            continue
+        height = float((inside[n] - known[n]) / max(inside[n] - found.net[n], 1e-30))
+        believed = height if LOWEST <= height <= 1 / LOWEST else None
+        heights[n] = believed or 1.0
+        if abs(excess) > BIAS * known[n]:
+            texts.append(_bias_text(window.line.name, float(excess / known[n]), believed))
+    return heights, texts
+
+
+def _bias_text(name: str, share: float, height: float | None) -> str:
+    begin = f"the windows beside {name} hold lines of other elements"
+    off = f"{100 * abs(share):.0f} % too {'many' if share > 0 else 'few'} net counts"
+    if height is None:
+        return f"{begin}: by windows it has {off}; set element_maps.method to fit"
+    return (
+        f"{begin}: its background is set to {height:.2f} of the straight line between them, as in "
+        f"the fit of all spectra; by the line it would have {off}. Where the elements lie apart, "
+        "set element_maps.method to fit"
+    )
 
 
 def net_by_fit(fit: SpectrumFit, windows: Sequence[Window], n_channels: int) -> NetTilt:
@@ -103,7 +131,7 @@ def net_by_fit(fit: SpectrumFit, windows: Sequence[Window], n_channels: int) -> 
     """
     in_window, of_shell = _membership(fit, windows)
     n_lines = fit.model.n_lines
-    photons, covariance = fit.photons[:n_lines], fit.covariance[:n_lines, :n_lines]
+    photons, covariance = fit.unbiased[:n_lines], fit.covariance[:n_lines, :n_lines]
     return NetTilt(
         in_window @ photons,
         _variances(in_window, covariance),

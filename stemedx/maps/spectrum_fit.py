@@ -1,7 +1,7 @@
 """Fitting a spectrum by families of X-ray lines on a smooth background."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import nnls
@@ -15,6 +15,7 @@ SAME = 1e-6  # relative change of the expectation that ends the iterations
 # Ratios between the vacancies of a shell follow the table within so much of themselves,
 # and of the strongest: absorption and the ionisation of inner shells change them.
 RATIO_SPREAD, WEAK_SPREAD = 0.25, 0.05
+BY_CHANCE = 3.0  # standard deviations below 0 that noise explains
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class SpectrumFit:
     photons
         ``(column)`` photons of each family and background column, >= 0.
     unbiased
-        ``(column)`` the same without the bound: may be negative by chance, so that
-        means over many are right.
+        ``(column)`` the same without the bound: may be negative by chance (no more than 3
+        standard deviations; 0 else), so that means over many are right.
     covariance
         ``(column, column)`` of `unbiased`.
     expected
@@ -134,11 +135,39 @@ def fit_spectrum(counts: Spectrum, model: SpectrumModel) -> SpectrumFit:
         before, expected = expected, np.maximum(model.columns @ photons, least)
         if np.abs(expected - before).max() <= SAME * expected.max():
             break
-    weighted, target = _system(y, expected, photons, model)
-    inverse = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
+    unbiased, covariance = _without_bound(*_system(y, expected, photons, model), photons)
     in_use = int((photons > 0).sum())
     chi2 = float(((y - expected) ** 2 / expected).sum() / max(len(y) - in_use, 1))
-    return SpectrumFit(model, photons, inverse @ (weighted.T @ target), inverse, expected, chi2)
+    return SpectrumFit(model, photons, unbiased, covariance, expected, chi2)
+
+
+def with_more_columns(fit: SpectrumFit, columns: Columns, spread: float) -> SpectrumFit:
+    """Return a fit whose covariance allows for more unknowns, whose best value is 0.
+
+    Parameters
+    ----------
+    fit
+        Without them.
+    columns
+        ``(channel, column)`` those of its model, and then changes of the expectation
+        with each unknown.
+    spread
+        Standard deviation of each unknown before anything was measured.
+    """
+    n = fit.model.columns.shape[1]
+    weighted, _ = _system(fit.expected, fit.expected, fit.photons, fit.model)
+    n_ties = len(weighted) - len(columns)
+    more = columns[:, n:] / np.sqrt(fit.expected)[:, None]
+    more = np.concatenate([more, np.zeros((n_ties, more.shape[1]))])
+    is_free = np.diag(fit.covariance) > 0
+    weighted = weighted[:, is_free]
+    # what the unknowns can explain of the columns is taken from them
+    within = more.T @ more + np.eye(more.shape[1]) / spread**2
+    cross = more.T @ weighted
+    information = weighted.T @ weighted - cross.T @ np.linalg.solve(within, cross)
+    covariance = np.zeros_like(fit.covariance)
+    covariance[np.ix_(is_free, is_free)] = np.linalg.pinv(information, hermitian=True)
+    return replace(fit, covariance=covariance)
 
 
 def fit_once(
@@ -159,6 +188,26 @@ def fit_once(
     weighted, target = _system(y, expected, photons, model)
     found, _ = nnls(weighted * scale, target, maxiter=100 * len(photons))
     return found * scale
+
+
+def _without_bound(
+    weighted: np.ndarray, target: np.ndarray, photons: PerColumn
+) -> tuple[PerColumn, Covariance]:
+    """Return the solution of the equations without the bound at 0, and its covariance.
+
+    What would be below 0 by more than chance is held at 0 with no spread: there the model is
+    not quite right, and its neighbours would pay for it.
+    """
+    inverse = np.linalg.pinv(weighted.T @ weighted, hermitian=True)
+    free = inverse @ (weighted.T @ target)
+    spread = np.sqrt(np.maximum(np.diag(inverse), 0.0))
+    is_free = (photons > 0) | (free > -BY_CHANCE * spread)
+    part = weighted[:, is_free]
+    unbiased, covariance = np.zeros_like(photons), np.zeros_like(inverse)
+    inverse = np.linalg.pinv(part.T @ part, hermitian=True)
+    unbiased[is_free] = inverse @ (part.T @ target)
+    covariance[np.ix_(is_free, is_free)] = inverse
+    return unbiased, covariance
 
 
 def _smooth(y: Spectrum) -> Spectrum:

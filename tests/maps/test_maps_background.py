@@ -8,7 +8,7 @@ from stemedx.maps.background import (
     window_weights,
 )
 from stemedx.maps.lines import Line, families_of
-from stemedx.maps.net import find_bias, net_by_windows, to_gains
+from stemedx.maps.net import background_heights, net_by_windows, to_gains
 from stemedx.maps.residuals import unexplained
 from stemedx.maps.response import Response, noise_for
 from stemedx.maps.spectrum_fit import fit_spectrum, make_model
@@ -38,9 +38,9 @@ def test_straight_background_vanishes_and_the_line_stays():
     one = window("Fe_Ka", 6.4)
     total = flat + peak(6.4, 1000) + peak(6.9, 5000)  # a greater line beside it
     flanks = find_flanks(total, one, RESPONSE, 10)
-    net = net_by_windows(total, [one], [flanks])
+    net = net_by_windows(total, [one], [flanks], np.ones(1))
     assert net.net == pytest.approx([990], rel=0.02)  # 2.7 sigma, and what leaks into flanks
-    weights = window_weights([one], [flanks], 600)
+    weights = window_weights([one], [flanks], 600, np.ones(1))
     assert flat @ weights == pytest.approx([0.0], abs=1e-9)  # rounding
     assert net.variance == pytest.approx(total @ weights**2)
 
@@ -81,21 +81,44 @@ def test_a_peak_of_an_element_that_is_not_fitted_is_told():
     assert unexplained(np.rint(20 + peak(6.4, 3000)), fit_spectrum(counts, model)) == []
 
 
-def test_lines_beside_a_window_are_told_where_they_mislead():
-    """Of strong Pt M the tail and its weak lines fill the valleys beside Si K."""
+def silicon(platinum, rng=None):
+    """Return a spectrum of Si and so many times as much Pt, its fit, window and flanks."""
     response = Response(0.0, 0.02, noise_for(130.0), tail_share=0.4, tail_keV=0.13)
     one = window("Si_Ka", 1.74, 0.08)
     families = [f for s in ("Si", "Pt") for f in families_of(s, 0.5, 3.0, None, frozenset())]
     model = make_model(families, response, 25, 150)
-    texts = {}
-    for ratio in (0.0, 8.0):
-        lines = model.columns[:, :2] @ np.array([1e5, ratio * 1e5])
-        total = np.zeros(600)
-        total[25:150] = lines + 200
-        flanks = [find_flanks(total, one, response, 10)]
-        texts[ratio] = find_bias(fit_spectrum(total, model), [one], flanks, 600)
-    assert texts[0.0] == []
-    assert "the windows beside Si_Ka hold lines of other elements: by windows it has" in "".join(
-        texts[8.0]
+    total = np.zeros(600)
+    total[25:150] = model.columns[:, :2] @ np.array([1e5, platinum * 1e5]) + 200
+    drawn = total if rng is None else rng.poisson(total)
+    inside = model.columns[one.first - 25 : one.end - 25, 0].sum()
+    return drawn, fit_spectrum(drawn, model), [one], [find_flanks(total, one, response, 10)], inside
+
+
+def test_background_under_a_line_whose_valleys_hold_others(rng):
+    """Of strong Pt M the tail and its weak lines fill the valleys beside Si K."""
+    counts, fit, windows, flanks, share = silicon(8.0)
+    heights, (text,) = background_heights(fit, windows, flanks, 600)
+    assert heights == pytest.approx([0.55], abs=0.05)
+    assert text.startswith("the windows beside Si_Ka hold lines of other elements: its background")
+    straight = net_by_windows(counts, windows, flanks, np.ones(1)).net
+    assert straight < 0.95 * share * 1e5  # without it
+    half = counts // 2  # another tilt of the same matter
+    assert net_by_windows(half, windows, flanks, heights).net / share / 5e4 == pytest.approx(
+        [1.0], abs=0.02
     )
-    assert "% too few net counts" in texts[8.0][0]
+    counts, fit, *where, _ = silicon(0.0, rng)
+    heights, texts = background_heights(fit, *where, 600)
+    assert (heights.tolist(), texts) == ([1.0], [])
+
+
+def test_a_height_that_cannot_be_believed_is_told_and_not_used():
+    """Within the window itself lies another line: the flanks say nothing of it."""
+    families = [f for s in ("S", "Mo") for f in families_of(s, 0.5, 3.0, None, frozenset())]
+    model = make_model(families, RESPONSE, 25, 150)
+    one = window("S_Ka", 2.307, 0.09)
+    counts = np.zeros(600)
+    counts[25:150] = model.columns[:, :2] @ np.array([1e4, 1e5]) + 20
+    flanks = [find_flanks(counts, one, RESPONSE, 10)]
+    heights, (text,) = background_heights(fit_spectrum(counts, model), [one], flanks, 600)
+    assert heights.tolist() == [1.0]
+    assert "% too many net counts; set element_maps.method to fit" in text

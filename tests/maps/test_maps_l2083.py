@@ -12,9 +12,11 @@ from scipy.sparse import csr_array
 from stemedx.ingest.apart import reading_apart
 from stemedx.ingest.files import raw_files
 from stemedx.ingest.gather import gather
+from stemedx.maps.background import find_flanks
 from stemedx.maps.calibration import fit_calibrated, recalibrated, strong_shells
 from stemedx.maps.counting import SpectrumSeries, count_elements
 from stemedx.maps.lines import families_of
+from stemedx.maps.net import net_by_windows
 from stemedx.maps.response import Response, noise_for
 from stemedx.maps.spectrum_fit import fit_spectrum, make_model
 from stemedx.params import ElementMapsParams
@@ -53,10 +55,11 @@ def test_fit_of_each_tilt(l2083):
     assert max(chi2) <= 3.0, chi2  # 4 is promised, 2 the aim
     assert (fitted.per_map("net") >= 0).all()
     ratio = fitted.per_map("net") / counted.per_map("net")
-    assert ratio[lines.index("Fe")] == pytest.approx(np.ones(8), abs=0.05)
-    # the valleys beside Si K hold the tails of Pt M: the straight line between them is too
-    # high, which is told; see the next test
-    assert ratio[lines.index("Si")] == pytest.approx(np.full(8, 1.155), abs=0.06)
+    log.info("Si, Fe: fit over windows %s", np.round(ratio[[3, 7]], 3).tolist())
+    for name in ("Si", "Fe"):
+        assert ratio[lines.index(name)] == pytest.approx(np.ones(8), abs=0.05)
+    # the valleys beside Si K hold the tails of Pt M: the straight line between them would be
+    # too high by a quarter, which is told
     assert any("beside Si_Ka hold lines of other elements" in text for text in counted.warnings)
     assert not any("beside Fe_Ka" in text for text in counted.warnings)
     assert (fitted.maps == counted.maps).all()
@@ -82,11 +85,16 @@ def without_platinum(l2083):
 
 
 def test_silicon_and_iron_where_there_is_no_platinum(l2083):
-    """There the windows can be trusted: fit and windows agree within 5 %, tilt by tilt."""
+    """There a straight line under the lines can be trusted: it knows nothing of the fit."""
     poor = without_platinum(l2083)
     fitted = count_elements(poor, ["Si", "Fe", "Pt_La"], ElementMapsParams(method="fit"))
-    counted = count_elements(poor, ["Si", "Fe", "Pt_La"], ElementMapsParams(method="windows"))
-    ratio = fitted.per_map("net") / counted.per_map("net")
+    windows, of_tilts = fitted.windows, poor.of_tilts()
+    flanks = [
+        find_flanks(of_tilts.sum(axis=0), one, fitted.response, poor.first_channel)
+        for one in windows
+    ]
+    straight = [net_by_windows(one, windows, flanks, np.ones(3)).net for one in of_tilts]
+    ratio = fitted.per_map("net") / np.transpose(straight)
     log.info("Si and Fe, fit over windows: %s", np.round(ratio[:2], 3).tolist())
     assert ratio[:2] == pytest.approx(np.ones((2, 8)), abs=0.05)
 

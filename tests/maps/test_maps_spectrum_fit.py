@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -81,6 +83,46 @@ def test_few_photons_leave_the_axis_of_the_file(rng):
     counts = rng.poisson(expected(100.0))
     fit = fit_calibrated(counts, lambda split: families(split=split), header, FIRST, END)
     assert fit.model.response is header
+
+
+def test_what_is_absent_pulls_no_neighbour(rng):
+    """P K is 29 eV below Zr L: without P the mean of its counts is 0, not above."""
+    elements = ("P", "Zr", "Fe")
+    rates = expected(np.array([0.0, 300.0, 300.0, 300.0]), elements=elements)
+    model = make_model(families(elements), TRUTH, FIRST, END)
+    assert [one.name for one in model.families][:2] == ["P K", "Zr L"]
+    fits = [fit_spectrum(rng.poisson(rates), model) for _ in range(100)]
+    bounded, free = (np.array([getattr(f, n)[0] for f in fits]) for n in ("photons", "unbiased"))
+    error = free.std() / 10
+    assert abs(free.mean()) < 3 * error < bounded.mean()
+
+
+def test_what_is_far_below_0_is_held_there():
+    """A hole in the spectrum where a line should be is a fault of the model, not chance."""
+    model = make_model(families(("Si", "Fe")), TRUTH, FIRST, END)
+    counts = expected(1e4, elements=("Fe",), background=30.0)
+    hole = make_model(families(("Si",)), TRUTH, FIRST, END).columns[:, 0]
+    counts[FIRST:END] -= 0.5 * counts[FIRST:END] * hole / hole.max()
+    fit = fit_spectrum(np.rint(counts), model)
+    n = [one.name for one in model.families].index("Si K")
+    assert fit.photons[n] == fit.unbiased[n] == fit.covariance[n, n] == 0.0
+    assert (np.diag(fit.covariance)[model.n_lines :] > 0).any()
+
+
+def test_intervals_know_that_the_axis_was_fitted_along(rng):
+    """The energies tell P K from Zr L: their spread is that of the repeats, calibrated each."""
+    elements, photons = ("P", "Zr", "Fe"), 1e5
+    truth = replace(TRUTH, tail_share=0.1)  # not at the end of its range
+    rates = expected(photons, truth, elements, background=1.0)
+    fits = []
+    for _ in range(12):
+        counts = rng.poisson(rates)
+        start = fit_spectrum(counts, make_model(families(elements), truth, FIRST, END))
+        fits.append((start, recalibrated(counts, start)))
+    score = [(fit.unbiased[0] - photons) / np.sqrt(fit.covariance[0, 0]) for _, fit in fits]
+    assert 0.5 < np.std(score) < 1.6  # chi squared of 12, 1 in 500 on either side
+    wider = [fit.covariance[0, 0] / start.covariance[0, 0] for start, fit in fits]
+    assert np.median(wider) > 3
 
 
 def test_calibration_never_makes_it_worse(rng):
