@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 N_TILTS, SHAPE, PHOTONS = 13, (256, 256, 4096), 12
 BOUND_MB = 1500
 
@@ -74,6 +76,15 @@ def resident_mb(root: int) -> float:
     return sum(resident.get(one, 0) for one in found) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def peak_mb_of(process: "subprocess.Popen[str]") -> float:
+    """Wait for a process; return the most that it and its children held together, MB."""
+    peak = 0.0
+    while process.poll() is None:
+        peak = max(peak, resident_mb(process.pid))
+        time.sleep(0.05)
+    return peak
+
+
 def main() -> None:
     """Make the series, measure the run."""
     if len(sys.argv) == 3 and sys.argv[2] == "--run":
@@ -81,11 +92,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(dir=sys.argv[1] if len(sys.argv) > 1 else None) as name:
         write_series(Path(name))
-        start, peak = time.monotonic(), 0.0
-        process = subprocess.Popen([sys.executable, __file__, name, "--run"])
-        while process.poll() is None:
-            peak = max(peak, resident_mb(process.pid))
-            time.sleep(0.05)
+        start = time.monotonic()
+        process = subprocess.Popen([sys.executable, __file__, name, "--run"], text=True)
+        peak = peak_mb_of(process)
         seconds = time.monotonic() - start
     print(f"13 tilts of 256 x 256 x 4096: {seconds:.0f} s, peak {peak:.0f} MB (bound {BOUND_MB})")
     sys.exit(process.returncode or int(peak > BOUND_MB))
