@@ -14,11 +14,12 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from stemedx.learn.adversarial import Pair, make_networks, train
+from stemedx.learn.adversarial import Pair, make_networks, train_adversarial
 from stemedx.networks.aggregation import Aggregation
 from stemedx.networks.tight_frame import TightFrameUNet
 from stemedx.networks.volume_unet import VolumeUNet
@@ -53,7 +54,8 @@ def adversarial(batch):
     for n_epochs in (1, 2):
         params = TrainDenoiserParams(method="paper", n_epochs=n_epochs, **numbers)
         started = time.perf_counter()
-        train(networks, lambda: pair, batch, params)
+        rng = np.random.default_rng(0)
+        train_adversarial(networks, [pair] * batch, params, rng=rng)
         seconds.append(time.perf_counter() - started)
     return networks, seconds[1] - seconds[0]
 

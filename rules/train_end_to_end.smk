@@ -21,5 +21,6 @@ rule train_end_to_end:
     params:
         settings=settings("train_end_to_end"),
         code=code("train_end_to_end"),
+        checkpoint=f"{run.results}/checkpoints/end_to_end.safetensors",
     script:
         "../workflow_scripts/train_end_to_end.py"

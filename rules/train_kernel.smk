@@ -19,5 +19,6 @@ rule train_kernel:
     params:
         settings=settings("train_kernel"),
         code=code("train_kernel"),
+        checkpoint=f"{run.results}/{{specimen}}/checkpoints/kernel.safetensors",
     script:
         "../workflow_scripts/train_kernel.py"

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 import yaml
 
+# Small networks train faster on one core: docs/decisions/0005-one-thread-per-network.md
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("STEMEDX_TEST_DATA", Path(__file__).parents[2] / "shared/data"))
 

@@ -41,6 +41,7 @@ def write_specimen(folder, elements, corner):
 def files(tmp_path):
     specimens = [write_specimen(tmp_path / name, ["Se", "S"], n) for n, name in enumerate("abc", 3)]
     out = {"weights": tmp_path / "end_to_end.safetensors", "losses": tmp_path / "end_to_end.csv"}
+    out["checkpoint"] = tmp_path / "checkpoints" / "end_to_end.safetensors"
     return {key: [paths[key] for paths in specimens] for key in STORES} | out
 
 

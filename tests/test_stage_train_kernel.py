@@ -28,6 +28,7 @@ def files(tmp_path, rng):
         "drift": tmp_path / "drift.zarr",
         "weights": tmp_path / "kernel.safetensors",
         "losses": tmp_path / "kernel.csv",
+        "checkpoint": tmp_path / "checkpoints" / "kernel.safetensors",
     }
 
 

@@ -11,6 +11,7 @@ with log_to(snakemake.log[0]):
     train_end_to_end.run(
         TrainEndToEndParams.model_validate(snakemake.params.settings),
         device=snakemake.resources.device,
+        checkpoint=Path(snakemake.params.checkpoint),
         denoised=[Path(path) for path in snakemake.input.denoised],
         alignments=[Path(path) for path in snakemake.input.alignments],
         volumes=[Path(path) for path in snakemake.input.volumes],

@@ -11,6 +11,7 @@ with log_to(snakemake.log[0]):
     train_kernel.run(
         TrainKernelParams.model_validate(snakemake.params.settings),
         device=snakemake.resources.device,
+        checkpoint=Path(snakemake.params.checkpoint),
         drift=Path(snakemake.input.drift),
         weights=Path(snakemake.output.weights),
         losses=Path(snakemake.output.losses),

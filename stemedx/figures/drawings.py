@@ -97,7 +97,9 @@ def draw_denoised(
     if by_kernel is not None:
         columns.insert(2, Column("kernel", "by the CNN-based kernel", by_kernel))
     elements, pixel_nm = attrs["elements"], attrs["pixel_nm"]
-    title = f"Denoising at {degrees(attrs['tilt_deg'][middle])}"
+    title = "Denoising"
+    if len(attrs["tilt_deg"]) > 1:
+        title += f" at {degrees(attrs['tilt_deg'][middle])}"
     figure = image_grid(
         columns,
         elements,

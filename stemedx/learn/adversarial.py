@@ -1,6 +1,6 @@
 """Training of a generator beside a discriminator: Q^D and Q^S as published."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -59,11 +59,12 @@ def read_generator(path: Path, found: dict[str, Any], device: torch.device) -> G
     return generator.to(device)
 
 
-def train(
+def train_adversarial(
     networks: nn.ModuleDict,
-    draw: Callable[[], Pair],
-    n_pairs: int,
+    pairs: Sequence[Pair],
     params: AdversarialParams,
+    *,
+    rng: np.random.Generator,
     checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Teach both networks in place, in one step each per batch.
@@ -76,12 +77,12 @@ def train(
     ----------
     networks
         From `make_networks`.
-    draw
-        Returns a pair of `params.crop_px` by `params.crop_px` pixels.
-    n_pairs
-        Pairs in an epoch.
+    pairs
+        Maps of any extent; an epoch shows as many as there are, each drawn by lot.
     params
-        Epochs, batch, steps, and weights of the losses.
+        Epochs, batch, side of the squares, steps, and weights of the losses.
+    rng
+        Source of the squares.
     checkpoint
         See `stemedx.learn.training.fit`.
 
@@ -98,7 +99,9 @@ def train(
     device = next(generator.parameters()).device
 
     def draw_loss() -> Scalar:
-        drawn = [draw() for _ in range(params.batch)]
+        drawn = [
+            cut(pairs[rng.integers(len(pairs))], params.crop_px, rng) for _ in range(params.batch)
+        ]
         seen, target = (to_patches(np.stack(part), device) for part in zip(*drawn, strict=True))
         made = generator(seen)
         # Seen by the generator as a judge that does not change.
@@ -119,7 +122,7 @@ def train(
     ]
     optimiser = torch.optim.Adam(groups, betas=BETAS)
     schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
-    n_steps = int(np.ceil(params.n_epochs * n_pairs / params.batch))
+    n_steps = int(np.ceil(params.n_epochs * len(pairs) / params.batch))
     # What is dropped depends on the seed too.
     with seeded(params.seed):
         return fit(

@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,12 @@ class Checkpoint:
     kept: float = field(default_factory=time.monotonic)
 
     def keep(self, training: Training) -> None:
-        """Write the training, whole or not at all, if the last time was long ago."""
-        if time.monotonic() - self.kept < SECONDS_BETWEEN:
-            return
+        """Write the training if the last time was long ago."""
+        if time.monotonic() - self.kept >= SECONDS_BETWEEN:
+            self.write(training)
+
+    def write(self, training: Training) -> None:
+        """Write the training, whole or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         partial = self.path.with_name(f".{self.path.name}.partial")
         safetensors.torch.save_file(_tensors(training), partial, {KEY: self._told(training)})
@@ -93,9 +96,14 @@ class Checkpoint:
         _restore(training, told, tensors)
         log.info("%s: going on after update %d", self.path, training.step)
 
+    def part(self, name: str) -> "Checkpoint":
+        """Return the checkpoint of one of several trainings that follow each other."""
+        return replace(self, path=self.path.with_stem(f"{self.path.stem}.{name}"))
+
     def remove(self) -> None:
-        """Delete the file, and its folder if nothing else is in it."""
-        self.path.unlink(missing_ok=True)
+        """Delete the file and those of its parts; the folder if nothing else is in it."""
+        for path in self.path.parent.glob(f"{self.path.stem}.*"):
+            path.unlink()
         if self.path.parent.is_dir() and not any(self.path.parent.iterdir()):
             self.path.parent.rmdir()
 

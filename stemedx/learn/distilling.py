@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import nn
 
@@ -17,11 +16,11 @@ from stemedx.arrays import (
     MeasuredMaps,
     Rates,
 )
-from stemedx.learn.adversarial import Pair, apply, cut, train
+from stemedx.learn.adversarial import Pair, apply
 from stemedx.learn.bootstraps import draw_frames
 from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.kernels import apply_kernels, train_kernels
-from stemedx.params import TrainDenoiserParams, TrainKernelParams
+from stemedx.params import TrainKernelParams
 
 N_FRAMES = 15  # into which the photons of a map are shared out where it has none
 TINY = 1e-20  # keeps an empty map from being divided by zero
@@ -76,7 +75,7 @@ def of_series(
     params: TrainKernelParams,
     *,
     device: torch.device,
-    rng: np.random.Generator,
+    checkpoint: Checkpoint,
 ) -> list[Labelled]:
     """Return the maps of a tilt series, each with the rate of a kernel of its own photons.
 
@@ -93,12 +92,13 @@ def of_series(
         Of the kernels.
     device
         Where they are trained.
-    rng
-        Source of lots and patches.
+    checkpoint
+        Each network has a part of it; its `rng` is the source of lots and patches.
     """
+    rng = checkpoint.rng
     maps = [share_out(counts[:, tilt], rng) for tilt in range(counts.shape[1])]
     drawn = draw_frames(N_FRAMES, params, rng)
-    kernels, _ = train_kernels(maps, elements, drawn, params, device=device, rng=rng)
+    kernels, _ = train_kernels(maps, elements, drawn, params, device=device, checkpoint=checkpoint)
     made = [apply_kernels(list(kernels.values()), one, drawn, params.label)[0] for one in maps]
     return [Labelled(counts[:, tilt], N_FRAMES * rates) for tilt, rates in enumerate(made)]
 
@@ -119,10 +119,10 @@ def units_of(labelled: Sequence[Labelled]) -> list[float]:
     return [float(value) or 1.0 for value in np.max(largest, axis=0)]
 
 
-def to_pair(labelled: Labelled, units: Sequence[float]) -> Pair:
-    """Return a map and its rate from 0 to 1, as the network knows them."""
-    target = labelled.rates / np.array(units, np.float32)[:, None, None]
-    return Pair(relative(labelled.counts), target)
+def to_pairs(labelled: Sequence[Labelled], units: Sequence[float]) -> list[Pair]:
+    """Return maps and their rates from 0 to 1, as the network knows them."""
+    scale = np.array(units, np.float32)[:, None, None]
+    return [Pair(relative(one.counts), one.rates / scale) for one in labelled]
 
 
 def relative(counts: ElementImages) -> Layers:
@@ -154,40 +154,3 @@ def predict(generator: nn.Module, maps: MeasuredMaps, units: Sequence[float], si
     found, made_of = (part.sum(axis=(2, 3), dtype=np.float64) for part in (maps, rates))
     gains = (found / np.maximum(made_of, TINY)).astype(np.float32)
     return rates * gains[:, :, None, None]
-
-
-def train_published(
-    networks: nn.ModuleDict,
-    labelled: Sequence[Labelled],
-    params: TrainDenoiserParams,
-    *,
-    rng: np.random.Generator,
-    checkpoint: Checkpoint | None = None,
-) -> pd.DataFrame:
-    """Teach a generator and a discriminator in place to make rates of maps.
-
-    Parameters
-    ----------
-    networks
-        From `stemedx.learn.adversarial.make_networks`.
-    labelled
-        Maps of any extent with their rates.
-    params
-        Of the training.
-    rng
-        Source of the patches.
-    checkpoint
-        See `stemedx.learn.training.fit`.
-
-    Returns
-    -------
-    losses
-        Columns ``step, loss``.
-    """
-    units = units_of(labelled)
-    pairs = [to_pair(one, units) for one in labelled]
-
-    def draw() -> Pair:
-        return cut(pairs[rng.integers(len(pairs))], params.crop_px, rng)
-
-    return train(networks, draw, len(pairs), params, checkpoint)

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from stemedx.arrays import Volumes
 from stemedx.learn.boxes import Box, draw_box, middle_box, over_boxes, to_volume_patch
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.training import fit, seeded
 from stemedx.learn.weights import read_architecture, read_weights
 from stemedx.networks.volume_unet import VolumeUNet
@@ -55,7 +56,9 @@ def train(
     pairs: Sequence[Pair],
     held_out: Sequence[Pair],
     params: TrainEndToEndParams,
+    *,
     rng: np.random.Generator,
+    checkpoint: Checkpoint | None = None,
 ) -> pd.DataFrame:
     """Teach `network` in place to make the targets of `pairs` of what is seen.
 
@@ -73,6 +76,8 @@ def train(
         Epochs, size of the parts, steps.
     rng
         Source of the parts.
+    checkpoint
+        See `stemedx.learn.training.fit`.
 
     Returns
     -------
@@ -87,12 +92,14 @@ def train(
         seen, target = (to_volume_patch(part[:, *box] / unit).to(device) for part in pair)
         return functional.mse_loss(network(seen), target)
 
-    order: list[int] = []
+    optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
+    first = params.n_first_epochs * len(pairs)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [first], LATER_STEP)
+    order = [n for _ in range(params.n_epochs) for n in rng.permutation(len(pairs))]
 
     def draw_loss() -> Scalar:
-        if not order:
-            order.extend(rng.permutation(len(pairs)).tolist())
-        pair = pairs[order.pop()]
+        # the schedule knows how many updates are done, also after a kill
+        pair = pairs[order[schedule.last_epoch]]
         return loss_on(pair, draw_box(pair.seen.shape, params.patch_px, rng))
 
     @torch.no_grad()
@@ -100,16 +107,14 @@ def train(
         boxes = [middle_box(pair.seen.shape, params.patch_px) for pair in held_out]
         return [loss_on(pair, box).item() for pair, box in zip(held_out, boxes, strict=True)]
 
-    optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
-    first = params.n_first_epochs * len(pairs)
-    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [first], LATER_STEP)
     return fit(
         network,
         draw_loss,
         optimiser,
-        params.n_epochs * len(pairs),
+        len(order),
         held_out_losses=held_out_losses if held_out else None,
         schedule=schedule,
+        checkpoint=checkpoint,
     )
 
 

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from stemedx.arrays import Image, Layers, PatchArray
 from stemedx.learn.bootstraps import Bootstraps
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.patches import to_patches
 from stemedx.learn.training import fit, seeded
 from stemedx.networks.aggregation import Aggregation
@@ -77,7 +78,11 @@ def make_kernel(
 
 
 def train_regression(
-    network: nn.Module, pairs: Bootstraps, params: TrainKernelParams, rng: np.random.Generator
+    network: nn.Module,
+    pairs: Bootstraps,
+    params: TrainKernelParams,
+    *,
+    checkpoint: Checkpoint,
 ) -> pd.DataFrame:
     """Teach `network` in place to make the label of each bootstrap.
 
@@ -89,29 +94,25 @@ def train_regression(
         The element first, then those that help it.
     params
         Epochs, patches, steps.
-    rng
-        Source of the patches.
+    checkpoint
+        See `stemedx.learn.training.fit`; its `rng` is the source of the patches.
 
     Returns
     -------
     losses
         Columns ``step, loss``; see `stemedx.learn.training.fit`.
     """
-    device = next(network.parameters()).device
-    seen, labels = pairs.seen, pairs.labels[:, :1]
+    seen, labels, rng = pairs.seen, pairs.labels[:, :1], checkpoint.rng
 
     def draw_loss() -> Scalar:
         numbers = rng.permutation(len(seen))[: params.batch]
         drawn = [_draw(np.concatenate([seen[n], labels[n]]), params.crop_px, rng) for n in numbers]
-        patches = to_patches(np.stack(drawn), device)  # (patch, channel + 1, y, x)
-        # As published: in units of the largest value of the label.
-        unit = patches[:, -1:].amax((2, 3), keepdim=True)
-        patches = patches / torch.where(unit > 0, unit, 1.0)
-        return functional.mse_loss(network(patches[:, :-1]), patches[:, -1:])
+        return _loss(network, np.stack(drawn))
 
     n_steps = -(-params.n_epochs * len(seen) // params.batch)
     optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
-    return fit(network, draw_loss, optimiser, n_steps, schedule=_constant(optimiser))
+    schedule = torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)
+    return fit(network, draw_loss, optimiser, n_steps, schedule=schedule, checkpoint=checkpoint)
 
 
 @torch.no_grad()
@@ -158,7 +159,8 @@ def train_aggregation(
     stacks: Sequence[Stack],
     labels: Sequence[Image],
     params: TrainKernelParams,
-    rng: np.random.Generator,
+    *,
+    checkpoint: Checkpoint,
 ) -> pd.DataFrame:
     """Teach `network` in place to make the label of all predictions together.
 
@@ -174,30 +176,27 @@ def train_aggregation(
         ``(y, x)`` mean of all frames, one per map.
     params
         Epochs, patches, steps.
-    rng
-        Source of the patches.
+    checkpoint
+        See `stemedx.learn.training.fit`; its `rng` is the source of the patches.
 
     Returns
     -------
     losses
         Columns ``step, loss``; see `stemedx.learn.training.fit`.
     """
-    device = next(network.parameters()).device
+    rng = checkpoint.rng
 
     def draw_loss() -> Scalar:
         number = int(rng.integers(len(stacks)))
         (values, mask), label = stacks[number], labels[number]
         scaled = (mask * label / max(float(label.max()), TINY)).astype(np.float32)
         layers = np.concatenate([values[:, 0], scaled[None]])
-        patch = to_patches(_draw(layers, params.crop_px, rng)[None], device)
-        unit = patch[:, -1:].amax()
-        patch = patch / torch.where(unit > 0, unit, 1.0)
-        return functional.mse_loss(network(patch[:, :-1]), patch[:, -1:])
+        return _loss(network, _draw(layers, params.crop_px, rng)[None])
 
     optimiser = torch.optim.Adam(network.parameters(), lr=params.aggregation_learning_rate)
     schedule = torch.optim.lr_scheduler.StepLR(optimiser, HALVE_EVERY * len(stacks), 0.5)
     n_steps = params.n_aggregation_epochs * len(stacks)
-    return fit(network, draw_loss, optimiser, n_steps, schedule=schedule)
+    return fit(network, draw_loss, optimiser, n_steps, schedule=schedule, checkpoint=checkpoint)
 
 
 @torch.no_grad()
@@ -234,6 +233,18 @@ def aggregate(network: Aggregation, stack: Stack, label: Image) -> Image:
     return (rate * (wanted / max(found, TINY))).astype(np.float32)
 
 
+def _loss(network: nn.Module, drawn: PatchArray) -> Scalar:
+    """Return the mean squared error of the label, the last channel of what was drawn.
+
+    As published: in units of the largest value of the label.
+    """
+    device = next(network.parameters()).device
+    patches = to_patches(drawn, device)  # (patch, channel + 1, y, x)
+    unit = patches[:, -1:].amax((2, 3), keepdim=True)
+    patches = patches / torch.where(unit > 0, unit, 1.0)
+    return functional.mse_loss(network(patches[:, :-1]), patches[:, -1:])
+
+
 def _draw(layers: Layers, crop_px: int, rng: np.random.Generator) -> Layers:
     """Cut one square out of all layers, mirror and turn it.
 
@@ -250,7 +261,3 @@ def _draw(layers: Layers, crop_px: int, rng: np.random.Generator) -> Layers:
         if rng.random() < often:
             patch = np.flip(patch, axis)
     return np.rot90(patch, axes=(1, 2)) if rng.random() < TURN else patch
-
-
-def _constant(optimiser: torch.optim.Optimizer) -> torch.optim.lr_scheduler.LRScheduler:
-    return torch.optim.lr_scheduler.ConstantLR(optimiser, 1.0)

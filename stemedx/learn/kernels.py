@@ -7,8 +7,9 @@ import pandas as pd
 import torch
 from torch import nn
 
-from stemedx.arrays import ElementRates, FrameMaps
+from stemedx.arrays import ElementRates, FrameMaps, Image
 from stemedx.learn.bootstraps import BOOTSTRAPS, Bootstraps, Drawn
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.kernel import (
     Kernel,
     Stack,
@@ -30,7 +31,7 @@ def train_kernels(
     params: TrainKernelParams,
     *,
     device: torch.device,
-    rng: np.random.Generator,
+    checkpoint: Checkpoint,
 ) -> tuple[dict[str, Kernel], pd.DataFrame]:
     """Train the networks of each element on the frames of all maps.
 
@@ -47,8 +48,8 @@ def train_kernels(
         Of the training.
     device
         Where.
-    rng
-        Source of the patches.
+    checkpoint
+        Each network has a part of it; its `rng` is the source of the patches.
 
     Returns
     -------
@@ -61,23 +62,41 @@ def train_kernels(
     kernels, tables = {}, []
     for number, element in enumerate(elements):
         channels = channels_of(number, len(elements), element in params.helped)
-        own = [only(pair, channels) for pair in pairs]
-        joined = Bootstraps(*(np.concatenate(part) for part in zip(*own, strict=True)))
-        kernel = make_kernel(len(channels), len(drawn), params, device)
-        regression = train_regression(kernel.regression, joined, params, rng)
-        stacks = [
-            to_stack(predict(kernel.regression, pair), mean_of(frames, number))
-            for pair, frames in zip(own, maps, strict=True)
-        ]
-        labels = [mean_of(frames, number) for frames in maps]
-        aggregation = train_aggregation(kernel.aggregation, stacks, labels, params, rng)
-        named = (
-            (f"loss of {element}", regression),
-            (f"loss of {element}, aggregation", aggregation),
+        kernels[element] = make_kernel(len(channels), len(drawn), params, device)
+        tables += _train(
+            kernels[element],
+            [only(pair, channels) for pair in pairs],
+            [mean_of(frames, number) for frames in maps],
+            params,
+            named=f"loss of {element}",
+            checkpoint=checkpoint.part(element),
         )
-        tables += [found.set_index("step")["loss"].rename(name) for name, found in named]
-        kernels[element] = kernel
     return kernels, pd.concat(tables, axis=1).sort_index().reset_index(names="step")
+
+
+def _train(
+    kernel: Kernel,
+    pairs: Sequence[Bootstraps],
+    labels: Sequence[Image],
+    params: TrainKernelParams,
+    *,
+    named: str,
+    checkpoint: Checkpoint,
+) -> list[pd.Series]:
+    """Train the networks of one element, one after the other; return their losses."""
+    joined = Bootstraps(*(np.concatenate(part) for part in zip(*pairs, strict=True)))
+    regression = train_regression(
+        kernel.regression, joined, params, checkpoint=checkpoint.part("regression")
+    )
+    stacks = [
+        to_stack(predict(kernel.regression, pair), label)
+        for pair, label in zip(pairs, labels, strict=True)
+    ]
+    aggregation = train_aggregation(
+        kernel.aggregation, stacks, labels, params, checkpoint=checkpoint.part("aggregation")
+    )
+    tables = {named: regression, f"{named}, aggregation": aggregation}
+    return [table.set_index("step")["loss"].rename(name) for name, table in tables.items()]
 
 
 def apply_kernels(

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
-import pandas as pd
 from torch import nn
 
 from stemedx.arrays import Rates, Series, Volumes
-from stemedx.learn.adversarial import Pair, apply, cut, train
-from stemedx.learn.checkpoints import Checkpoint
+from stemedx.learn.adversarial import Pair, apply
 from stemedx.learn.enhancing import level_gains
-from stemedx.params import TrainEnhancerParams
 from stemedx.project.projector import project
 
 EVERY_DEG = 10.0  # views in which the largest value is looked for
@@ -33,52 +30,30 @@ def units_of(volumes: Volumes, target: Rates) -> list[float]:
     return [float(value) or 1.0 for value in largest]
 
 
-def train_published(
-    networks: nn.ModuleDict,
-    projected: Rates,
-    denoised: Rates,
-    coverage: Series,
-    params: TrainEnhancerParams,
-    *,
-    units: Sequence[float],
-    checkpoint: Checkpoint,
-) -> pd.DataFrame:
-    """Teach a generator and a discriminator in place to make denoised maps of reprojections.
+def to_pairs(
+    projected: Rates, denoised: Rates, coverage: Series, units: Sequence[float]
+) -> list[Pair]:
+    """Return reprojections and what they should become, from 0 to 1, tilt by tilt.
 
     At the measured tilts only. Where nothing was measured a map is to stay as it is.
 
     Parameters
     ----------
-    networks
-        From `stemedx.learn.adversarial.make_networks`.
     projected
         ``(element, tilt, y, x)`` reprojections at the measured tilts.
     denoised
         The denoised maps in the same frame.
     coverage
         ``(tilt, y, x)`` from 0 (the denoised maps know nothing there) to 1.
-    params
-        Of the training.
     units
         From `units_of`.
-    checkpoint
-        See `stemedx.learn.training.fit`; its `rng` is the source of the patches.
-
-    Returns
-    -------
-    losses
-        Columns ``step, loss``.
     """
     known = np.where(coverage < 1, projected, level_gains(denoised, projected, coverage))
     scale = np.array(units, np.float32)[:, None, None]
-    n_tilts = projected.shape[1]
-    pairs = [Pair(projected[:, n] / scale, known[:, n] / scale) for n in range(n_tilts)]
-    rng = checkpoint.rng
-
-    def draw() -> Pair:
-        return cut(pairs[rng.integers(n_tilts)], params.crop_px, rng)
-
-    return train(networks, draw, n_tilts, params, checkpoint)
+    return [
+        Pair(projected[:, tilt] / scale, known[:, tilt] / scale)
+        for tilt in range(projected.shape[1])
+    ]
 
 
 def enhance_published(

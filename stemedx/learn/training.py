@@ -101,14 +101,16 @@ def fit(
     network.train()
     steps = range(training.step + 1, n_steps + 1)
     for step in progress(steps, "updates", n_steps, done=training.step):
+        if training.rise > CLEAR:
+            break
         training.losses.append(_update(draw_loss, training))
         training.step = step
         if step % every == 0 or step == n_steps:
             _add_row(training, held_out_losses)
-        if training.rise > CLEAR:
-            break
         if checkpoint is not None:
             checkpoint.keep(training)
+    if checkpoint is not None:
+        checkpoint.write(training)  # what follows may be killed too
     if training.rise > SIGNIFICANT:
         network.load_state_dict(training.best)
     network.eval()

@@ -12,12 +12,12 @@ from stemedx import store, tables
 from stemedx.arrays import Guides, MeasuredMaps
 from stemedx.counts import in_photons, to_counts, unclip
 from stemedx.guides import read_guides
-from stemedx.learn.adversarial import make_networks
+from stemedx.learn.adversarial import make_networks, train_adversarial
 from stemedx.learn.blind_spots import BLIND_SPOTS
 from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.denoising import make_denoiser, train
 from stemedx.learn.device import to_device
-from stemedx.learn.distilling import Labelled, of_frames, of_series, train_published, units_of
+from stemedx.learn.distilling import Labelled, of_frames, of_series, to_pairs, units_of
 from stemedx.learn.frame_parts import frame_parts, stacked
 from stemedx.learn.thinning import THINNING
 from stemedx.learn.weights import write_weights
@@ -93,12 +93,13 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         labelled, elements = (
             _of_kernels(kernels, params)
             if read is None
-            else _of_series(read, kernel_params, device=chosen, rng=rng)
+            else _of_series(read, kernel_params, device=chosen, kept=kept)
         )
         networks = make_networks(len(elements), params, chosen)
-        table = train_published(networks, labelled, params, rng=rng, checkpoint=kept)
-        network = networks["generator"]
         more = {"units": units_of(labelled)}
+        pairs = to_pairs(labelled, **more)
+        table = train_adversarial(networks, pairs, params, rng=rng, checkpoint=kept)
+        network = networks["generator"]
     architecture = {"network": "denoiser", "elements": elements, **more}
     architecture |= params.model_dump(mode="json", include=ARCHITECTURE)
     write_weights(weights, network, architecture, origin)
@@ -151,7 +152,7 @@ def _by_frames(
 
 
 def _of_series(
-    read: Read, params: TrainKernelParams | None, *, device: Any, rng: np.random.Generator
+    read: Read, params: TrainKernelParams | None, *, device: Any, kept: Checkpoint
 ) -> tuple[list[Labelled], list[str]]:
     """Return the maps of a specimen with rates that kernels made of their own photons."""
     log.warning(
@@ -160,8 +161,8 @@ def _of_series(
     )
     maps, attrs = read
     params = params or TrainKernelParams()
-    counts = to_counts(maps, attrs["variance_to_mean"], rng)
-    labelled = of_series(counts, attrs["elements"], params, device=device, rng=rng)
+    counts = to_counts(maps, attrs["variance_to_mean"], kept.rng)
+    labelled = of_series(counts, attrs["elements"], params, device=device, checkpoint=kept)
     return labelled, attrs["elements"]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from stemedx import store, tables
 from stemedx.alignment import read_geometry
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.device import to_device
 from stemedx.learn.end_to_end import Pair, make_network, train
 from stemedx.learn.weights import write_weights
@@ -23,6 +24,7 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     params: TrainEndToEndParams,
     *,
     device: str,
+    checkpoint: Path,
     denoised: list[Path],
     alignments: list[Path],
     volumes: list[Path],
@@ -40,6 +42,8 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         Of the stage.
     device
         ``auto``, ``cpu`` or ``cuda``.
+    checkpoint
+        File that the training is kept in; it goes on from there if it was killed.
     denoised, alignments, volumes
         Stores to read, one each per specimen.
     weights, losses
@@ -69,7 +73,11 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         )
     network = make_network(len(attrs[0]["elements"]), params, chosen)
     rng = np.random.default_rng(params.seed)
-    table = train(network, pairs[:n_trained], pairs[n_trained:], params, rng)
+    names = (*params.specimens, *params.held_out)
+    inputs = dict(zip(names, volumes, strict=True))
+    origin = made_by("train_end_to_end", params, inputs, device=chosen.type)
+    kept = Checkpoint(checkpoint, origin, rng)
+    table = train(network, pairs[:n_trained], pairs[n_trained:], params, rng=rng, checkpoint=kept)
     named = zip(params.specimens, attrs[:n_trained], strict=True)
     architecture = {
         "network": "end_to_end",
@@ -80,11 +88,9 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         ],
         **params.model_dump(include=ARCHITECTURE),
     }
-    names = (*params.specimens, *params.held_out)
-    inputs = dict(zip(names, volumes, strict=True))
-    origin = made_by("train_end_to_end", params, inputs, device=chosen.type)
     write_weights(weights, network, architecture, origin)
     tables.write(losses, table)
+    kept.remove()
 
 
 def _read(denoised: Path, alignment: Path, volume: Path) -> tuple[Pair, dict[str, Any]]:

@@ -8,11 +8,11 @@ import numpy as np
 
 from stemedx import store, tables
 from stemedx.alignment import read_geometry
-from stemedx.learn.adversarial import make_networks
+from stemedx.learn.adversarial import make_networks, train_adversarial
 from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.device import to_device
 from stemedx.learn.enhancing import make_enhancer, train
-from stemedx.learn.published_enhancing import train_published, units_of
+from stemedx.learn.published_enhancing import to_pairs, units_of
 from stemedx.learn.weights import write_weights
 from stemedx.params import TrainEnhancerParams
 from stemedx.project.projector import project
@@ -80,7 +80,8 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     if params.method == "paper":
         more = {"units": units_of(volumes * np.float32(attrs["pixel_nm"]), aligned)}
         networks = make_networks(len(maps), params, chosen)
-        table = train_published(networks, *series, params, **more, checkpoint=kept)
+        pairs = to_pairs(*series, **more)
+        table = train_adversarial(networks, pairs, params, rng=rng, checkpoint=kept)
         network = networks["generator"]
     else:
         network = make_enhancer(len(maps), params, chosen)

@@ -7,6 +7,7 @@ import numpy as np
 
 from stemedx import store, tables
 from stemedx.learn.bootstraps import draw_frames
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.device import to_device
 from stemedx.learn.kernels import as_module, train_kernels
 from stemedx.learn.weights import write_weights
@@ -18,8 +19,14 @@ log = logging.getLogger(__name__)
 MAP_AXES = ("element", "frame", "y", "x")
 
 
-def run(
-    params: TrainKernelParams, *, device: str, drift: Path, weights: Path, losses: Path
+def run(  # noqa: PLR0913 - one keyword per file of the rule
+    params: TrainKernelParams,
+    *,
+    device: str,
+    checkpoint: Path,
+    drift: Path,
+    weights: Path,
+    losses: Path,
 ) -> None:
     """Read the store `drift`, train the networks of each element, write weights and losses.
 
@@ -31,6 +38,8 @@ def run(
         Of the stage.
     device
         ``auto``, ``cpu`` or ``cuda``.
+    checkpoint
+        Its parts keep the training of each network; it goes on from there if it was killed.
     drift
         Store to read.
     weights, losses
@@ -51,7 +60,11 @@ def run(
     rng = np.random.default_rng(params.seed)
     drawn = draw_frames(frames.shape[1], params, rng)
     log.info("%s: %d bootstraps of %d frames each", drift, len(drawn), params.n_drawn)
-    kernels, table = train_kernels([frames], elements, drawn, params, device=chosen, rng=rng)
+    origin = made_by("train_kernel", params, {"drift": drift}, device=chosen.type)
+    kept = Checkpoint(checkpoint, origin, rng)
+    kernels, table = train_kernels(
+        [frames], elements, drawn, params, device=chosen, checkpoint=kept
+    )
     architecture = {
         "network": "kernel",
         "elements": elements,
@@ -60,6 +73,6 @@ def run(
         "drawn": drawn,
         "label": params.label,
     }
-    origin = made_by("train_kernel", params, {"drift": drift}, device=chosen.type)
     write_weights(weights, as_module(kernels), architecture, origin)
     tables.write(losses, table)
+    kept.remove()

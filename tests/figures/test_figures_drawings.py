@@ -30,6 +30,12 @@ def test_denoised_maps_set_the_scale(rng):
     assert drawn.numbers["panel"].unique().tolist() == ["measured", "mean", "denoised"]
 
 
+def test_a_single_map_has_no_tilt_to_tell(rng):
+    maps = rng.poisson(0.1, (2, 1, 15, 19)).astype(np.uint16)
+    (drawn,) = draw_denoised(maps, maps.astype(np.float32), {**ATTRS, "tilt_deg": [0.0]})
+    assert drawn.title == "Denoising"
+
+
 def test_captions_tell_if_something_was_held_out():
     losses = pd.DataFrame({"step": [1, 2], "loss": [0.5, 0.25]})
     assert "Nothing was held out" in draw_losses("enhancer", losses)[0].caption

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from stemedx.learn.adversarial import Pair, apply, cut, make_networks, train, wider_by
+from stemedx.learn.adversarial import Pair, apply, cut, make_networks, train_adversarial, wider_by
 from stemedx.params import TrainDenoiserParams
 
 CPU = torch.device("cpu")
@@ -19,11 +19,11 @@ def pair(rng):
     return Pair((rng.random((1, 16, 16)) < target).astype(np.float32), target)
 
 
-def test_both_networks_learn(pair):
+def test_both_networks_learn(pair, rng):
     networks = make_networks(1, PARAMS, CPU)
     before = {name: value.clone() for name, value in networks.state_dict().items()}
     error = np.square(apply(networks["generator"].eval(), pair.seen, 16) - pair.target).mean()
-    table = train(networks, lambda: pair, 2, PARAMS)
+    table = train_adversarial(networks, [pair] * 2, PARAMS, rng=rng)
     assert table["step"].iloc[-1] == 60
     after = np.square(apply(networks["generator"], pair.seen, 16) - pair.target).mean()
     assert after < 0.3 * error
@@ -38,7 +38,7 @@ def test_the_generator_follows_the_discriminator_which_learns_from_its_own_loss_
     for weight in (0.0, 50.0):
         params = PARAMS.model_copy(update={"adversarial_weight": weight, "n_epochs": 1})
         networks = make_networks(1, params, CPU)
-        train(networks, lambda: pair, 1, params)
+        train_adversarial(networks, [pair], params, rng=np.random.default_rng(3))
         after.append(networks)
     same = {
         part: all(map(torch.equal, *(networks[part].parameters() for networks in after)))
@@ -50,11 +50,11 @@ def test_the_generator_follows_the_discriminator_which_learns_from_its_own_loss_
 @pytest.mark.parametrize(
     ("name", "value"), [("adversarial_weight", 50.0), ("kernel_penalty", 50.0)]
 )
-def test_every_part_of_the_loss_takes_part(pair, name, value):
+def test_every_part_of_the_loss_takes_part(pair, rng, name, value):
     first = {}
     for weight in (0.0, value):
         params = PARAMS.model_copy(update={name: weight, "n_epochs": 1, "batch": 1})
-        table = train(make_networks(1, params, CPU), lambda: pair, 1, params)
+        table = train_adversarial(make_networks(1, params, CPU), [pair], params, rng=rng)
         first[weight] = table["loss"].iloc[0]
     assert first[value] > first[0.0] + 0.5
 

@@ -72,11 +72,13 @@ def test_a_file_that_is_none_of_ours_is_not_read(tmp_path):
 
 
 def test_what_is_removed_leaves_no_folder_but_those_of_others(tmp_path, rng):
-    one, other = (Checkpoint(tmp_path / "kept" / name, MADE_BY, rng) for name in "ab")
+    one, other = (
+        Checkpoint(tmp_path / "kept" / f"{name}.safetensors", MADE_BY, rng) for name in "ab"
+    )
     for checkpoint in (one, other):
         train(checkpoint.path)
     one.remove()
-    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["b"]
+    assert [path.name for path in (tmp_path / "kept").iterdir()] == ["b.safetensors"]
     other.remove()
     assert not (tmp_path / "kept").exists()
     other.remove()
@@ -84,5 +86,26 @@ def test_what_is_removed_leaves_no_folder_but_those_of_others(tmp_path, rng):
 
 def test_time_passes_between_two_writes(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 3600.0)
-    train(tmp_path / "some.safetensors")
+    with pytest.raises(KilledError):
+        train(tmp_path / "some.safetensors", killed_at=30)
     assert not any(tmp_path.iterdir())
+
+
+def test_what_has_ended_is_kept_until_it_is_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SECONDS_BETWEEN", 3600.0)
+    path = tmp_path / "some.safetensors"
+    weights, table, _ = train(path)
+    again, table_again, n_draws = train(path)
+    assert n_draws == 0
+    assert table_again.equals(table)
+    assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_parts_are_files_of_their_own_and_go_with_the_whole(tmp_path, rng):
+    whole = Checkpoint(tmp_path / "kernel.safetensors", MADE_BY, rng)
+    train(whole.part("Se").part("regression").path)
+    train(tmp_path / "other.safetensors")
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["kernel.Se.regression.safetensors", "other.safetensors"]
+    whole.remove()
+    assert [path.name for path in tmp_path.iterdir()] == ["other.safetensors"]

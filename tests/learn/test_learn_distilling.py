@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.distilling import (
     N_FRAMES,
     Labelled,
@@ -10,7 +11,7 @@ from stemedx.learn.distilling import (
     predict,
     relative,
     share_out,
-    to_pair,
+    to_pairs,
     units_of,
 )
 from stemedx.params import TrainKernelParams
@@ -45,14 +46,15 @@ def test_photons_are_shared_out_evenly_and_none_is_lost(rng):
     assert abs(np.corrcoef(one, other)[0, 1]) < 0.15  # of Poisson counts, independent
 
 
-def test_labels_of_a_series_are_rates_of_its_own_photons(rng):
+def test_labels_of_a_series_are_rates_of_its_own_photons(rng, tmp_path):
     y, x = np.mgrid[:32, :32]
     rate = 3 * np.exp(-((y - 12) ** 2 + (x - 19) ** 2) / 40)
     counts = rng.poisson(np.stack([[rate] * 2, [2 * rate] * 2])).astype(np.uint16)
     small = {"base_channels": 2, "n_epochs": 4, "n_bootstraps": 4, "crop_px": 32}
     params = TrainKernelParams(**small, n_aggregation_epochs=40, aggregation_learning_rate=3e-3)
     cpu = torch.device("cpu")
-    labelled = of_series(counts, ["Se", "S"], params, device=cpu, rng=rng)
+    kept = Checkpoint(tmp_path / "kept.safetensors", {}, rng)
+    labelled = of_series(counts, ["Se", "S"], params, device=cpu, checkpoint=kept)
     assert len(labelled) == 2
     np.testing.assert_array_equal(labelled[1].counts, counts[:, 1])
     for one in labelled:
@@ -67,7 +69,7 @@ def test_units_are_the_largest_rates_and_hits_stay_hits():
         for n in (2, 4)
     ]
     assert units_of(labelled) == [4.0, 1.0]
-    pair = to_pair(labelled[0], [4.0, 1.0])
+    pair = to_pairs(labelled, [4.0, 1.0])[0]
     assert pair.target[0, 0].tolist() == pytest.approx([0.025, 0.05, 0.5])
     hits = np.array([[[0, 1, 1]], [[0, 0, 0]]], np.uint8)
     np.testing.assert_array_equal(relative(hits), hits)

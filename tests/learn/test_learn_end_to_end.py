@@ -21,7 +21,7 @@ def pairs(rng):
 
 def test_it_learns_at_any_scale_and_tells_the_loss_on_others(pairs, rng):
     network = make_network(2, PARAMS, CPU)
-    table = train(network, pairs[:1], pairs[1:], PARAMS, rng)
+    table = train(network, pairs[:1], pairs[1:], PARAMS, rng=rng)
     assert list(table) == ["step", "loss", "held_out_loss"]
     assert table["step"].iloc[-1] == 60
     # the other specimen is 2500 times brighter, and as easy in units of its own level
@@ -39,7 +39,7 @@ def test_an_epoch_shows_every_specimen_once(pairs, rng, monkeypatch):
     )
     marked = [Pair(one.seen, np.full_like(one.seen, 1 + n)) for n, one in enumerate(pairs)]
     few = PARAMS.model_copy(update={"n_epochs": 3})
-    table = train(make_network(2, PARAMS, CPU), marked, [], few, rng)
+    table = train(make_network(2, PARAMS, CPU), marked, [], few, rng=rng)
     assert "held_out_loss" not in table
     assert table["step"].iloc[-1] == 6
     units = [float(level(one.seen)) for one in pairs]
@@ -53,7 +53,7 @@ def test_the_step_falls_to_a_tenth_after_the_first_epochs(pairs, rng, monkeypatc
         "stemedx.learn.end_to_end.fit",
         lambda *_, schedule, **__: used.update(schedule=schedule) or pd.DataFrame(),
     )
-    train(make_network(2, PARAMS, CPU), pairs, [], PARAMS, rng)
+    train(make_network(2, PARAMS, CPU), pairs, [], PARAMS, rng=rng)
     assert dict(used["schedule"].milestones) == {2 * 100: 1}
     assert used["schedule"].gamma == 0.1
 

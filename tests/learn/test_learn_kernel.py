@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from stemedx.learn.bootstraps import Bootstraps, bootstraps_for_other_frames, draw_frames
+from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.kernel import (
     aggregate,
     channels_of,
@@ -38,9 +39,14 @@ def test_each_element_comes_first_and_is_helped_by_all_others():
     assert channels_of(1, 3, is_helped=False) == [1]
 
 
-def test_the_regression_learns_and_adds_to_what_it_sees(pairs, rng):
+@pytest.fixture
+def kept(tmp_path, rng):
+    return Checkpoint(tmp_path / "kept.safetensors", {}, rng)
+
+
+def test_the_regression_learns_and_adds_to_what_it_sees(pairs, kept):
     kernel = make_kernel(2, 5, PARAMS, CPU)
-    table = train_regression(kernel.regression, pairs, PARAMS, rng)
+    table = train_regression(kernel.regression, pairs, PARAMS, checkpoint=kept)
     assert table["step"].iloc[-1] == 40
     # what is left is the noise of the other frames
     assert table["loss"].iloc[-5:].mean() < 0.9 * table["loss"].iloc[0]
@@ -80,16 +86,14 @@ def test_the_mask_holds_what_is_bright_and_the_largest_prediction_is_1(truth, rn
     assert stack.mask[14].sum() == pytest.approx(2 * 16, abs=4)
 
 
-def test_the_aggregation_finds_the_mean_and_keeps_the_counts(truth):
+def test_the_aggregation_finds_the_mean_and_keeps_the_counts(truth, kept):
     flat = np.stack(5 * [truth[None]])
     stack = to_stack(flat, truth)
     kernel = make_kernel(1, 5, PARAMS, CPU)
     params = PARAMS.model_copy(
         update={"n_aggregation_epochs": 300, "aggregation_learning_rate": 3e-3}
     )
-    table = train_aggregation(
-        kernel.aggregation, [stack], [truth], params, np.random.default_rng(1)
-    )
+    table = train_aggregation(kernel.aggregation, [stack], [truth], params, checkpoint=kept)
     assert table["loss"].iloc[-1] < 0.05 * table["loss"].iloc[0]
     rate = aggregate(kernel.aggregation, stack, truth)
     assert rate.sum() == pytest.approx((truth * stack.mask).sum(), rel=1e-4)
