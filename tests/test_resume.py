@@ -62,14 +62,15 @@ def inputs(tmp_path, rng):
     truth = rng.random((2, 18, 18, 18), np.float32)
     maps = project(truth, np.array(ATTRS["tilt_deg"]))
     store.write(paths["denoised"], maps, axes=AXES, units="count", **ATTRS)
-    store.write_volumes(paths["volume"], truth / 0.8, units="count/nm", **ATTRS)
+    volumes = [paths["volume"], tmp_path / "b.zarr", tmp_path / "c.zarr"]
+    for n, path in enumerate(volumes):
+        store.write_volumes(path, truth ** (n + 1), units="count/nm", **ATTRS)
     layers = {
         "rotation_deg": store.Layer(np.zeros(3), ("tilt",), "deg"),
         "shift_px": store.Layer(np.zeros((3, 2)), ("tilt", "axis"), "pixel"),
     }
     store.write_group(paths["alignment"], layers, map_shape=[18, 18], **ATTRS)
-    several = {"alignments": "alignment", "volumes": "volume"}
-    return paths | {name: [paths[one]] * 3 for name, one in several.items()}
+    return paths | {"volumes": volumes, "alignments": [paths["alignment"]] * 3}
 
 
 @pytest.fixture
