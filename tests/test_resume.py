@@ -35,7 +35,7 @@ TRAININGS = {
         train_end_to_end.run,
         ("denoised", "alignments", "volumes"),
         TrainEndToEndParams(
-            specimens=("a", "b"), held_out=("c",), base_channels=4, patch_px=16, n_epochs=5
+            specimens=("a", "b"), held_out=("c",), base_channels=4, patch_px=16, n_epochs=12
         ),
     ),
 }

@@ -100,7 +100,8 @@ def train_adversarial(
 
     def draw_loss() -> Scalar:
         drawn = [
-            cut(pairs[rng.integers(len(pairs))], params.crop_px, rng) for _ in range(params.batch)
+            cut(pairs[int(rng.integers(len(pairs)))], params.crop_px, rng)
+            for _ in range(params.batch)
         ]
         seen, target = (to_patches(np.stack(part), device) for part in zip(*drawn, strict=True))
         made = generator(seen)
