@@ -28,7 +28,8 @@ from stemedx.maps.lines import families_of
 from stemedx.maps.response import TAIL_ELSEWHERE, Response, noise_for
 from stemedx.params import ElementMapsParams
 
-TRUTH = Response(-0.2, 0.01, noise_for(135.0), tail_share=0.1, tail_keV=0.1)
+# peak shape as it was fitted on a real series (L2083: SuperX, 200 kV)
+TRUTH = Response(-0.2, 0.01, noise_for(134.0), tail_share=0.3, tail_keV=0.115, surface_keV=0.0098)
 HEADER = Response(-0.205, 0.01002, noise_for(140.0))
 N_CHANNELS, FIRST_CHANNEL, BEAM_KEV = 1300, 41, 200.0
 RANGE_KEV = (0.5, 12.0)
@@ -48,13 +49,14 @@ LARGEST_BIAS_SE, COVERAGE = 2.0, (0.90, 0.98)
 
 def draw_family(rng, lines, n):
     """Return the energies at which `n` photons of a family of lines are seen, keV."""
-    energies, shares = np.array(lines).T
+    energies, shares = np.array(sorted(lines)).T
     photons = rng.choice(energies, n, p=shares)
     fano = TRUTH.sigma_keV(1.0) ** 2 - TRUTH.noise_keV**2
     share = TRUTH.tail_share * np.where((photons > 1.839) & (photons < 3), 1.0, TAIL_ELSEWHERE)
     lost = rng.exponential(TRUTH.tail_keV * np.sqrt(photons / 2))
     lost *= rng.random(n) < share / (1 + share)
-    return photons - lost + rng.normal(size=n) * np.sqrt(TRUTH.noise_keV**2 + fano * photons)
+    seen = np.array([TRUTH.seen_keV(one) for one in energies])[np.searchsorted(energies, photons)]
+    return seen - lost + rng.normal(size=n) * np.sqrt(TRUTH.noise_keV**2 + fano * photons)
 
 
 def draw_bremsstrahlung(rng, n):

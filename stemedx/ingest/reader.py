@@ -16,17 +16,26 @@ from typing import Any
 import numpy as np
 from rsciio import IO_PLUGINS
 
-from stemedx.ingest.signals import REMEDY, Signal, is_stream, readable, signal_of_streams, to_signal
+from stemedx.ingest.jeol import read_photons, stream_file
+from stemedx.ingest.signals import (
+    REMEDY,
+    Signal,
+    is_stream,
+    readable,
+    signal_of_photons,
+    signal_of_streams,
+    to_signal,
+)
 from stemedx.ingest.truncation import missing_bytes
 
 # Readers that share an extension with another one.
 PREFERRED = {"mrc": "MRC", "hdf5": "HSPY", "img": "JEOL", "map": "JEOL"}
 # Only what is asked for is read.
 LAZY = ("HSPY", "ZSPY", "EMD", "JEOL", "EDAX", "MRC")
-# Lists of photons, frame by frame. JEOL's default of 8 bits would wrap in silence.
+# Lists of photons, frame by frame; of JEOL's the first frame is enough: see `jeol`.
 STREAMS: dict[str, dict[str, Any]] = {
     "EMD": {"SI_dtype": np.uint16, "sum_frames": False, "sum_EDS_detectors": False},
-    "JEOL": {"SI_dtype": np.uint16, "sum_frames": False},
+    "JEOL": {"SI_dtype": np.uint16, "sum_frames": False, "frame_list": [0]},
 }
 
 
@@ -38,20 +47,37 @@ def read_signals(path: Path) -> tuple[list[Signal], list[str]]:
     ValueError
         If there is no reader for it, it is shorter than it says, or the reader fails.
     """
-    if missing := missing_bytes(path):
-        raise ValueError(
-            f"{path}: expected a whole file, found {path.stat().st_size} bytes, {missing} fewer "
-            f"than its header announces. {REMEDY}"
-        )
+    _insist_whole(path)
     name, api = plugin(path)
     options: dict[str, Any] = {"lazy": True} if name in LAZY else {}
     with readable(path), _overheard() as said:
         found = import_module(api).file_reader(str(path), **options, **STREAMS.get(name, {}))
         streams = [one for one in found if name in STREAMS and is_stream(one)]
         signals = [to_signal(path, one) for one in found if not is_stream(one) or not streams]
-        if streams:
+        if streams and name == "JEOL":
+            signals += [_jeol(path, one, said) for one in streams]
+        elif streams:
             signals.append(signal_of_streams(path, streams))
     return signals, said
+
+
+def _jeol(path: Path, found: dict[str, Any], said: list[str]) -> Signal:
+    """Return the photons of a JEOL file, or of one that a project names."""
+    place = stream_file(path, found)
+    if place != path:
+        _insist_whole(place)
+    n_y, n_x = (int(axis["size"]) for axis in found["axes"][1:3])
+    photons, unusual = read_photons(place, n_y, n_x)
+    said += unusual
+    return signal_of_photons(path, found, photons)
+
+
+def _insist_whole(path: Path) -> None:
+    if missing := missing_bytes(path):
+        raise ValueError(
+            f"{path}: expected a whole file, found {path.stat().st_size} bytes, {missing} fewer "
+            f"than its header announces. {REMEDY}"
+        )
 
 
 def plugin(path: Path) -> tuple[str, str]:

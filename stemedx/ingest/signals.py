@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from stemedx.ingest.photons import from_streams
+from stemedx.ingest.photons import Photons, from_streams
 from stemedx.ingest.units import to_keV
 from stemedx.ingest.vendor import mapped, number, symbols, velox_current_nA, velox_seconds
 
@@ -141,8 +141,12 @@ def signal_of_streams(path: Path, found: list[dict[str, Any]]) -> Signal:
     """Return the photons of the detectors of one measurement as one signal."""
     by_name = sorted((_detector(one, n), n) for n, one in enumerate(found, start=1))
     streams = [_sparse_of(found[n - 1]["data"]) for _, n in by_name]
-    photons = from_streams(streams, [name for name, _ in by_name])
-    first = {**found[0], "axes": found[0]["axes"][1:], "data": photons}
+    return signal_of_photons(path, found[0], from_streams(streams, [name for name, _ in by_name]))
+
+
+def signal_of_photons(path: Path, found: dict[str, Any], photons: Photons) -> Signal:
+    """Return photons as a signal, with the axes and metadata that their stream has."""
+    first = {**found, "axes": found["axes"][1:], "data": photons}
     original = first.get("original_metadata")
     n_pixels = photons.shape[0] * photons.shape[1]
     current = velox_current_nA(original)

@@ -11,10 +11,12 @@ alone. How many files are of which kind is printed.
 import logging
 import resource
 import shutil
+import zipfile
 from collections import Counter
 
 import numpy as np
 import pytest
+import tifffile
 
 from stemedx.ingest.apart import reading_apart
 from stemedx.ingest.gather import gather
@@ -28,6 +30,9 @@ SPECTRA = (
     "vendor/hspy/core_shell.hspy",
     "vendor/velox/fei_emd_si.emd",
     "vendor/velox/Test SI 16x16 215 kx.emd",
+    "vendor/jeol/Sample/00_View000/View000_0000006.pts",
+    "vendor/jeol/rawdata.ASW",
+    "vendor/edax/EDAX_EDS_files.zip",
 )
 PICTURES = (
     "vendor/dm/test_STEM_image.dm3",
@@ -35,10 +40,70 @@ PICTURES = (
     "vendor/tia/03_Scanning Preview.emi",
     "etspy/SerialEM/test_000.mrc",
     "vendor/jeol/Sample/00_View000/View000_0000001.map",
+    "exported.tif",
 )
-PER_FILE = 32  # 320 in all
+PER_FILE = 32  # 448 in all
 SECONDS, MEMORY = 3.0, 3 * 2**30
+TILTS = (-5, 10)
 KINDS = ("cut", "flipped", "zeroed", "header")
+
+
+def first_frames(pts, n_frames):
+    """Return a JEOL file of photons cut after its first frames, as if no more had been made."""
+    (at,) = np.frombuffer(pts[28:32], "<u4")
+    stream = np.frombuffer(pts[at:], "<u2")
+    lines = np.flatnonzero(stream & 0xF000 == 0x9000)
+    starts = lines[1:][np.diff((stream[lines] & 0xFFF).astype(int)) < 0]
+    found = bytearray(pts[: at + 2 * starts[n_frames - 1]])
+    marker = b"Sweep\0\2\0\0\0\2\0\0\0"
+    places = [n for n in range(at) if found.startswith(marker, n)]
+    for place in places:
+        found[place + len(marker) : place + len(marker) + 2] = int(n_frames).to_bytes(2, "little")
+    assert places
+    found[32:36] = (len(found) - int(at)).to_bytes(4, "little")
+    return bytes(found)
+
+
+def small_edax(archive, folder):
+    """Return an EDAX map of 4 rows (the whole is 236 MB), its pixels made square.
+
+    What belongs to it is left in a folder, for files named after -5 and 10 degrees.
+    """
+    with zipfile.ZipFile(archive) as whole:
+        names = {name.rsplit(".", 1)[1]: name for name in whole.namelist()}
+        image = bytearray(whole.read(names["ipr"]))
+        for tilt in TILTS:
+            (folder / f"{tilt}deg.spc").write_bytes(whole.read(names["spc"]))
+        with whole.open(names["spd"]) as stream:
+            spectra = bytearray(stream.read(1068 + 4 * 256 * 2000 * 2))
+    image[68:72] = image[64:68]  # height and width of a pixel
+    (folder / "Live Map 1_Img.ipr").write_bytes(image)
+    spectra[20:32] = np.array([4 * 256, 256, 4], "<u4").tobytes()
+    return bytes(spectra)
+
+
+def undamaged(data, name, folder):
+    """Return the content of a file and its extension; leave in a folder what belongs to it."""
+    source = data / name
+    if name == "exported.tif":
+        maps = np.random.default_rng(0).poisson(3.0, (3, 40, 50)).astype(np.uint16)
+        tifffile.imwrite(folder / "whole.tif", maps, imagej=True, metadata={"axes": "ZYX"})
+        content = (folder / "whole.tif").read_bytes()
+        (folder / "whole.tif").unlink()
+        return content, ".tif"
+    if source.suffix == ".zip":
+        return small_edax(source, folder), ".spd"
+    content = source.read_bytes()
+    if source.suffix == ".pts":
+        content = first_frames(content, 2)
+    elif source.suffix == ".ASW":
+        shutil.copytree(source.parent / "Sample", folder / "Sample")
+        (photons,) = folder.rglob("*.pts")
+        photons.chmod(0o600)
+        photons.write_bytes(first_frames(photons.read_bytes(), 2))
+    elif source.suffix == ".emi":
+        shutil.copy(source.with_name("03_Scanning Preview_1.ser"), folder / "HAADF_1.ser")
+    return content, source.suffix
 
 
 def damaged(content, seed):
@@ -87,16 +152,15 @@ def outcome(series, good, kind):
 @pytest.mark.parametrize("name", SPECTRA)
 def test_damaged_spectrum_images(data, tmp_path, name):
     """Two tilts, one of them damaged."""
-    source = data / name
-    if source.suffix == ".emd":
+    if name.endswith(".emd") or "jeol" in name:
         pytest.importorskip("sparse")
-    content, found = source.read_bytes(), Counter()
-    paths = [tmp_path / f"{tilt}deg{source.suffix}" for tilt in (-5, 10)]
+    (content, suffix), found = undamaged(data, name, tmp_path), Counter()
+    paths = [tmp_path / f"{tilt}deg{suffix}" for tilt in TILTS]
     row = SheetRow(specimen="s", raw=str(tmp_path), elements="Si")
     with reading_apart(SECONDS, MEMORY) as read:
-        shutil.copy(source, paths[0])
+        paths[0].write_bytes(content)
         whole = read(paths[0])
-        shutil.copy(source, paths[1])
+        paths[1].write_bytes(content)
         good = gather(paths, row, 0.2, read)
 
         def read_once(path):
@@ -126,13 +190,10 @@ def test_damaged_spectrum_images(data, tmp_path, name):
 @pytest.mark.parametrize("name", PICTURES)
 def test_damaged_pictures(data, tmp_path, name):
     """HAADF and maps: as many images of the same shape, or a line that names the file."""
-    source = data / name
-    content, found = source.read_bytes(), Counter()
-    path = tmp_path / f"HAADF{source.suffix}"
-    if source.suffix == ".emi":
-        shutil.copy(source.with_name("03_Scanning Preview_1.ser"), tmp_path / "HAADF_1.ser")
+    (content, suffix), found = undamaged(data, name, tmp_path), Counter()
+    path = tmp_path / f"HAADF{suffix}"
     with reading_apart(SECONDS, MEMORY) as read:
-        shutil.copy(source, path)
+        path.write_bytes(content)
         good = read_pictures(str(path), read)
         for seed in range(PER_FILE):
             kind = KINDS[seed % 4]
