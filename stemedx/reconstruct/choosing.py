@@ -15,7 +15,15 @@ from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import cropped_projector
 from stemedx.reconstruct.calibration import dose
 from stemedx.reconstruct.measured import Measured, binned
-from stemedx.reconstruct.penalised import LOOSE, Fit, Penalty, coarser, first_fit, improve
+from stemedx.reconstruct.penalised import (
+    LOOSE,
+    Fit,
+    Penalty,
+    coarser,
+    first_fit,
+    improve,
+    within_support,
+)
 
 log = logging.getLogger(__name__)
 SHARE = 0.8  # of the photons that are seen
@@ -59,7 +67,7 @@ def choose_weight(
         seen, unseen = (
             binned(measured.with_maps(part), n) for part in split_counts(counts, SHARE, rng)
         )
-        splits.append(_Split(seen, unseen, first_fit(seen), penalty, n))
+        splits.append(_Split(seen, unseen, penalty, n))
     worth: dict[int, float] = {}
 
     def ask(step: int) -> float:
@@ -92,20 +100,30 @@ def _top(worth: dict[int, float], best: int) -> float:
 class _Split:
     """Photons seen and set aside; each solution starts the next."""
 
-    def __init__(
-        self, seen: Measured, unseen: Measured, fit: Fit, penalty: Penalty, n: int
-    ) -> None:
-        self._seen, self._unseen, self._fit, self._n = seen, unseen, fit, n
+    def __init__(self, seen: Measured, unseen: Measured, penalty: Penalty, n: int) -> None:
+        self._seen, self._unseen, self._n = seen, unseen, n
         gap = LOOSE * penalty.gap_per_photon
         self._penalty = replace(penalty, gap_per_photon=gap)
+        fit = first_fit(seen)
         self._operator = cropped_projector(seen.geometry, len(seen.maps), fit.crop)
+        first = replace(self._penalty, tv_weight=penalty.tv_weight * SHARE**DOSE_POWER)
+        fit = improve(seen, fit, coarser(first, n), self._operator)
+        self._fit = within_support(seen, fit, self._operator)
+        self._weight = penalty.tv_weight
+
+    def _start(self, weight: float) -> Fit:
+        """Return the solution before; its dual fits into the balls of the new weight."""
+        state, ratio = self._fit.state, np.float32(weight / self._weight)
+        self._weight = weight
+        scaled = None if state.tv_dual is None else state.tv_dual * ratio
+        return replace(self._fit, state=replace(state, tv_dual=scaled, balance=None))
 
     def worth(self, weight: float) -> float:
         """Return the likelihood of the photons set aside, nat per photon."""
         wanted = replace(self._penalty, tv_weight=weight * SHARE**DOSE_POWER)
-        self._fit = improve(self._seen, self._fit, coarser(wanted, self._n), self._operator)
-        # the solver's dual is for another weight: only the volume is a start
-        self._fit = replace(self._fit, state=replace(self._fit.state, dual=None, tv_dual=None))
+        self._fit = improve(
+            self._seen, self._start(weight), coarser(wanted, self._n), self._operator
+        )
         fit, odds = self._fit, (1 - SHARE) / SHARE
         projected = self._operator.forward(fit.state.volume) * fit.scale.astype(np.float32)
         # as in the end: what the penalty takes from the whole is given back

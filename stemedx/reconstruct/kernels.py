@@ -3,6 +3,7 @@
 Each releases Python's lock, so that planes are shared among threads; a plane is
 computed in the same order whoever computes it. Arrays are laid out as in
 `stemedx.project.blocks`; `dual` holds the differences towards the next z, x and y.
+Voxels that are not `inside` stay 0.
 """
 
 from typing import no_type_check
@@ -15,15 +16,19 @@ compiled = njit(nogil=True, cache=True, error_model="numpy")
 
 @compiled
 @no_type_check
-def primal_plane(z, volume, extrapolated, back, dual, step, largest, relaxation):
+def primal_plane(z, volume, extrapolated, back, dual, inside, largest, steps):
     """Move plane z against the gradient, into the box from 0 to `largest`.
 
-    `back` is the adjoint of the dual of the data. `volume` is relaxed in place,
-    `extrapolated` becomes twice the new plane less the old one.
+    `back` is the adjoint of the dual of the data; `steps` are the step of each element and
+    the relaxation. `volume` is relaxed in place, `extrapolated` becomes twice the new
+    plane less the old one.
     """
+    step, relaxation = steps
     _, n_x, n_y, n_elements = volume.shape
     for x in range(n_x):
         for y in range(n_y):
+            if not inside[z, x, y]:
+                continue
             for e in range(n_elements):
                 slope = back[z, x, y, e] + slope_of_tv(dual, z, x, y, e)
                 old = volume[z, x, y, e]
@@ -34,16 +39,19 @@ def primal_plane(z, volume, extrapolated, back, dual, step, largest, relaxation)
 
 @compiled
 @no_type_check
-def simplex_plane(z, volume, extrapolated, back, dual, step, largest, relaxation):
+def simplex_plane(z, volume, extrapolated, back, dual, inside, largest, steps):
     """Move plane z like `primal_plane`, to shares >= 0 that add up to `largest` at most.
 
     The projection on the simplex needs one step for all elements: the shortest.
     """
+    step, relaxation = steps
     _, n_x, n_y, n_elements = volume.shape
     shortest = step.min()
     moved = np.empty(n_elements, np.float32)
     for x in range(n_x):
         for y in range(n_y):
+            if not inside[z, x, y]:
+                continue
             total = np.float32(0)
             for e in range(n_elements):
                 slope = back[z, x, y, e] + slope_of_tv(dual, z, x, y, e)
@@ -101,16 +109,19 @@ def differences(volume, z, x, y, into):
 
 @compiled
 @no_type_check
-def tv_dual_plane(z, extrapolated, dual, step, group, weight, relaxation):
+def tv_dual_plane(z, extrapolated, dual, touched, step, group, weight, relaxation):
     """Move the dual of the total variation of plane z, into balls of radius `weight`.
 
-    Elements of one `group` share a ball: their edges are sought in one place.
+    Elements of one `group` share a ball: their edges are sought in one place. Where
+    nothing is `touched`, neither the voxel nor the next ones are inside.
     """
     _, n_x, n_y, n_elements = extrapolated.shape
     moved = np.empty((3, n_elements), np.float32)
     squares = np.empty(n_elements, np.float32)
     for x in range(n_x):
         for y in range(n_y):
+            if not touched[z, x, y]:
+                continue
             differences(extrapolated, z, x, y, moved)
             squares[:] = 0
             for e in range(n_elements):
@@ -146,12 +157,14 @@ def tv_plane(z, volume, group):
 
 @compiled
 @no_type_check
-def unmet_plane(z, back, dual):
+def unmet_plane(z, back, dual, inside):
     """Return how far below 0 the gradient of plane z is, summed over voxels."""
     _, n_x, n_y, n_elements = back.shape
     total = 0.0
     for x in range(n_x):
         for y in range(n_y):
+            if not inside[z, x, y]:
+                continue
             for e in range(n_elements):
                 total -= min(back[z, x, y, e] + slope_of_tv(dual, z, x, y, e), np.float32(0))
     return total
@@ -159,12 +172,14 @@ def unmet_plane(z, back, dual):
 
 @compiled
 @no_type_check
-def unmet_of_simplex_plane(z, back, dual):
+def unmet_of_simplex_plane(z, back, dual, inside):
     """Return how far below 0 the steepest element of each voxel is, summed over plane z."""
     _, n_x, n_y, n_elements = back.shape
     total = 0.0
     for x in range(n_x):
         for y in range(n_y):
+            if not inside[z, x, y]:
+                continue
             steepest = np.float32(0)
             for e in range(n_elements):
                 steepest = min(steepest, back[z, x, y, e] + slope_of_tv(dual, z, x, y, e))

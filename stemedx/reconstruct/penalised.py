@@ -1,8 +1,8 @@
 """From measured maps to the volume of least penalised negative log-likelihood.
 
 Coarse to fine: on binned maps a start is found, with gain and background; then the
-solution, which tells where the specimen is; then the same on the full grid, in a box
-around the specimen.
+solution, within the support of the specimen; then the same on the full grid, in a box
+around it.
 """
 
 import logging
@@ -21,6 +21,7 @@ from stemedx.reconstruct.likelihoods import BERNOULLI, POISSON
 from stemedx.reconstruct.measured import Measured
 from stemedx.reconstruct.primal_dual import Check, State, minimise
 from stemedx.reconstruct.problem import Problem
+from stemedx.reconstruct.support import find_support
 
 log = logging.getLogger(__name__)
 COARSE_PX = 64  # maps are binned to at most about this width for the start
@@ -48,7 +49,9 @@ class Fit:
     checks
         How the solver converged, the last time.
     crop
-        The box of voxels that may differ from 0.
+        The box of voxels that are looked at.
+    inside
+        ``(z, x, y)`` those of them that may differ from 0; None for all.
     """
 
     state: State
@@ -56,6 +59,7 @@ class Fit:
     calibration: Calibration
     checks: list[Check]
     crop: Crop
+    inside: Mask | None = None
 
 
 def first_fit(measured: Measured) -> Fit:
@@ -68,12 +72,20 @@ def first_fit(measured: Measured) -> Fit:
     volume = uniform_filter(volume, (START_PX, START_PX, START_PX, 1), mode="constant")
     scale = typical(volume).astype(np.float32)
     fit = Fit(State(volume / scale), scale.astype(np.float64), calibration, [], crop)
-    return calibrated(measured, fit, operator)
+    return within_support(measured, fit, operator)
+
+
+def within_support(measured: Measured, fit: Fit, operator: LinearOperator) -> Fit:
+    """Return the fit with nothing outside the support of its specimen, and calibrated."""
+    photons = fit.state.volume * fit.scale.astype(np.float32)
+    inside = find_support(photons, fit.calibration.background.T, operator)
+    state = replace(fit.state, volume=fit.state.volume * inside[..., None])
+    return calibrated(measured, replace(fit, state=state, inside=inside), operator)
 
 
 def calibrated(measured: Measured, fit: Fit, operator: LinearOperator) -> Fit:
     """Return the fit with gain and background for its specimen, what lies around left out."""
-    inside = support(fit.state.volume)
+    inside = support(fit.state.volume) if fit.inside is None else fit.inside
     specimen = fit.state.volume * fit.scale.astype(np.float32) * inside[..., None]
     path = operator.forward(np.repeat(inside[..., None], len(fit.scale), -1).astype(np.float32))
     calibration = calibrate(measured, operator.forward(specimen), path[..., 0], fit.calibration)
@@ -133,6 +145,7 @@ def improve(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOper
         BERNOULLI if measured.signal == "hits" else POISSON,
         penalty.tv_weight,
         np.array(penalty.group),
+        inside=fit.inside,
     )
     state, checks = minimise(
         problem, fit.state, gap_per_photon=penalty.gap_per_photon,
@@ -144,12 +157,15 @@ def improve(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOper
 
 
 def solve(measured: Measured, fit: Fit, penalty: Penalty, n_rounds: int) -> Fit:
-    """Return the solution: solved and calibrated so many times, loosely but for the last."""
+    """Return the solution: solved and calibrated so many times, loosely but for the last.
+
+    Each time but the last tells more closely where the specimen is.
+    """
     operator = cropped_projector(measured.geometry, len(measured.maps), fit.crop)
     loose = replace(penalty, gap_per_photon=LOOSE * penalty.gap_per_photon)
-    for n in range(n_rounds):
-        fit = improve(measured, fit, penalty if n == n_rounds - 1 else loose, operator)
-    return fit
+    for _ in range(n_rounds - 1):
+        fit = within_support(measured, improve(measured, fit, loose, operator), operator)
+    return improve(measured, fit, penalty, operator)
 
 
 def with_dose(measured: Measured, fit: Fit) -> Fit:
@@ -191,30 +207,44 @@ def coarser(penalty: Penalty, n: int) -> Penalty:
 
 def to_fine(fit: Fit, measured: Measured, n: int) -> Fit:
     """Return a coarse fit as a start on the full grid, in a box around the specimen."""
-    geometry = measured.geometry
-    coarse, shape = fit.state.volume, (geometry.n_x, geometry.n_x, geometry.n_y)
-    fine = coarse
-    for axis, size in enumerate(shape):
+    fine = _on_finer_grid(fit.state.volume, measured, n)
+    if fit.inside is None:
+        inside, crop = None, around(fine)
+    else:
+        present = _on_finer_grid(fit.inside, measured, n)
+        crop = box_of(present)
+        inside = np.ascontiguousarray(present[crop.z, crop.x, crop.y])
+        log.info("%d voxels in %s of %s may hold the specimen", inside.sum(), crop.shape,
+                 present.shape)  # fmt: skip
+    volume = np.ascontiguousarray(fine[crop.z, crop.x, crop.y])
+    background = fit.calibration.background / n**2
+    calibration = Calibration(fit.calibration.gain, background)
+    return Fit(State(volume), fit.scale / n**3, calibration, [], crop, inside)
+
+
+def _on_finer_grid(coarse: np.ndarray, measured: Measured, n: int) -> np.ndarray:
+    """Return a block with each voxel repeated n times, and those of the edge to the end."""
+    geometry, fine = measured.geometry, coarse
+    for axis, size in enumerate((geometry.n_x, geometry.n_x, geometry.n_y)):
         # the middle of what was cut stays in the middle
         index = (np.arange(size) - size % n // 2) // n
         fine = np.take(fine, np.clip(index, 0, coarse.shape[axis] - 1), axis=axis)
-    crop = around(fine)
-    inside = np.ascontiguousarray(fine[crop.z, crop.x, crop.y])
-    background = fit.calibration.background / n**2
-    calibration = Calibration(fit.calibration.gain, background)
-    log.info("%s voxels around the specimen of %s", crop.shape, shape)
-    return Fit(State(inside), fit.scale / n**3, calibration, [], crop)
+    return fine
 
 
 def around(volume: Block) -> Crop:
     """Return the box around the voxels that are not nearly empty, with a margin."""
-    present = support(volume)
+    return box_of(support(volume), MARGIN_PX)
+
+
+def box_of(present: Mask, margin_px: int = 0) -> Crop:
+    """Return the box around the voxels that are present, and so many more; all if none is."""
     if not present.any():
         return Crop(*(slice(0, n) for n in present.shape))
     found = []
     for axis in range(3):
         others = tuple(other for other in range(3) if other != axis)
         places = np.flatnonzero(present.any(axis=others))
-        low, high = places[0] - MARGIN_PX, places[-1] + 1 + MARGIN_PX
+        low, high = places[0] - margin_px, places[-1] + 1 + margin_px
         found.append(slice(max(int(low), 0), min(int(high), present.shape[axis])))
     return Crop(*found)

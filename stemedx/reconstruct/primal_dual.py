@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stemedx.arrays import Block
+from stemedx.arrays import Block, Mask
 from stemedx.project.operators import LinearOperator
 from stemedx.project.parallel import for_each
 from stemedx.reconstruct import kernels
@@ -136,19 +136,22 @@ class _Iteration:
     def __init__(self, problem: Problem, state: State) -> None:
         self._problem = problem
         operator, factor = problem.operator, problem.factor
-        self._volume = state.volume
-        self._start = state.volume.copy()
-        self._extrapolated = state.volume.copy()
-        self._of_volume = operator.forward(state.volume) * factor[:, None, None]
+        shape = operator.domain_shape[:-1]
+        self._inside = np.ones(shape, bool) if problem.inside is None else problem.inside
+        self._touched = _or_next(self._inside)
+        self._volume = state.volume * self._inside[..., None]
+        self._start = self._volume.copy()
+        self._extrapolated = self._volume.copy()
+        self._of_volume = operator.forward(self._volume) * factor[:, None, None]
         self._projected = np.empty_like(self._of_volume)
         self._scaled = np.empty_like(self._of_volume)
         self._back = np.empty_like(self._volume)
-        self._dual = self._slope() if state.dual is None else state.dual
+        ones = np.repeat(self._inside[..., None], operator.domain_shape[-1], -1)
+        self._path = np.ascontiguousarray(operator.forward(ones.astype(np.float32))[..., 0])
+        self._dual = self._first_dual(state.dual)
         self._dual_start = self._dual.copy()
         shape = (3, *self._volume.shape)
         self._tv_dual = np.zeros(shape, np.float32) if state.tv_dual is None else state.tv_dual
-        ones = np.ones(operator.domain_shape, np.float32)
-        self._path = np.ascontiguousarray(operator.forward(ones)[..., 0])
         self._columns = _largest_columns(operator, factor)
         self._balance = state.balance or self._first_balance()
         self._adapts, self._next_balance = state.balance is None, EVERY
@@ -186,14 +189,15 @@ class _Iteration:
         steps = (balance.data.astype(np.float32), relax)
         planes, n_values = range(len(self._volume)), self._volume.size
         for_each(lambda z: problem.constraint.move_plane(
-            z, self._volume, self._extrapolated, self._back, self._tv_dual, step,
-            np.float32(problem.constraint.largest), relax), planes, n_values)  # fmt: skip
+            z, self._volume, self._extrapolated, self._back, self._tv_dual, self._inside,
+            np.float32(problem.constraint.largest), (step, relax)), planes, n_values)  # fmt: skip
         problem.operator.forward(self._extrapolated, self._projected)
         for_each(lambda t: problem.likelihood.step_plane(
             t, self._dual, self._of_volume, self._projected, given, steps),
             range(len(self._dual)), self._dual.size)  # fmt: skip
         for_each(lambda z: kernels.tv_dual_plane(
-            z, self._extrapolated, self._tv_dual, tv_step, problem.group, tv_weight, relax),
+            z, self._extrapolated, self._tv_dual, self._touched, tv_step, problem.group, tv_weight,
+            relax),
             planes, n_values)  # fmt: skip
 
     def _check(self, iteration: int) -> Check:
@@ -201,7 +205,7 @@ class _Iteration:
 
         def look(z: int) -> None:
             sums[0, z] = kernels.tv_plane(z, self._volume, problem.group)
-            sums[1, z] = problem.constraint.unmet_plane(z, self._back, self._tv_dual)
+            sums[1, z] = problem.constraint.unmet_plane(z, self._back, self._tv_dual, self._inside)
 
         for_each(look, range(len(self._volume)), self._volume.size)
         total_variation, unmet = sums.sum(axis=1)
@@ -216,6 +220,11 @@ class _Iteration:
             objective += np.vdot(problem.slope, self._volume)
         bound = -conjugate.sum(dtype=np.float64) - problem.constraint.largest * unmet
         return Check(iteration, float(objective), float(bound))
+
+    def _first_dual(self, dual: Block | None) -> Block:
+        """Return the dual to start from; that of rays that miss all voxels is known."""
+        slope = self._slope()
+        return slope if dual is None else np.where(self._path[..., None] > 0, dual, slope)
 
     def _slope(self) -> Block:
         problem = self._problem
@@ -251,6 +260,15 @@ class _Iteration:
         wanted = np.sqrt(np.divide(data, expected, out=still, where=expected > 0))
         moved = np.where(wanted > 0, wanted, self._balance.data)
         self._balance = replace(self._balance, data=np.sqrt(self._balance.data * moved))
+
+
+def _or_next(inside: Mask) -> Mask:
+    """Return where a voxel, or the next one along any axis, is inside."""
+    touched = inside.copy()
+    touched[:-1] |= inside[1:]
+    touched[:, :-1] |= inside[:, 1:]
+    touched[:, :, :-1] |= inside[:, :, 1:]
+    return touched
 
 
 def _sums(block: Block) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stemedx.arrays import Block
+from stemedx.arrays import Block, Mask
 from stemedx.project.operators import LinearOperator
 from stemedx.reconstruct import kernels
 from stemedx.reconstruct.likelihoods import Likelihood
@@ -62,6 +62,8 @@ class Problem:
         On the values of each voxel.
     slope
         ``(z, x, y, element)`` of a linear term, nat; None for no such term.
+    inside
+        ``(z, x, y)`` voxels that may differ from 0; None for all.
     """
 
     operator: LinearOperator
@@ -74,6 +76,7 @@ class Problem:
     group: np.ndarray
     constraint: Constraint = BOX
     slope: Block | None = None
+    inside: Mask | None = None
 
     @property
     def photons(self) -> float:

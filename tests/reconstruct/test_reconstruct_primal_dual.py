@@ -69,6 +69,36 @@ def test_without_penalty_it_agrees_with_a_quasi_newton_method(problem, dense, li
     assert merit(state.volume.ravel())[0] == pytest.approx(last.objective, abs=1e-4 * span)
 
 
+def test_voxels_outside_stay_empty_and_the_rest_is_solved_without_them(problem, rng):
+    inside = rng.random(problem.operator.domain_shape[:3]) < 0.6
+    whole = problem.operator
+
+    def forward(volume, out=None):
+        return whole.forward(volume * inside[..., None], out)
+
+    def adjoint(maps, out=None):
+        back = whole.adjoint(maps, out)
+        back *= inside[..., None]
+        return back
+
+    problem = replace(problem, tv_weight=0.0, inside=inside)
+    state, checks = solved(problem, 5e-3)
+    assert not state.volume[~inside].any()
+    masked = LinearOperator(forward, adjoint, whole.domain_shape, whole.range_shape)
+    _, expected = solved(replace(problem, operator=masked, inside=None), 5e-3)
+    assert checks[-1].gap < 5e-3 * problem.photons
+    assert checks[-1].objective == pytest.approx(expected[-1].objective, abs=5e-3 * problem.photons)
+
+
+def test_edges_between_inside_and_outside_count(problem):
+    inside = np.zeros(problem.operator.domain_shape[:3], bool)
+    inside[2:5, 2:5, 1:3] = True
+    strong = replace(problem, tv_weight=1e5, inside=inside)
+    flat, _ = minimise(strong, start(problem), gap_per_photon=1e-3, max_iterations=300)
+    # all of space could be even at no cost; a box within vacuum costs its faces
+    assert flat.volume.max() < 1e-3
+
+
 def test_total_variation_agrees_with_that_of_scikit_image(rng):
     """With A the identity and a Gaussian likelihood it denoises a volume, one per element."""
     shape = (6, 7, 5, 1)
