@@ -180,6 +180,7 @@ def has_batch_denoiser():
 
 def learned_from_by_denoiser(wildcards):
     """What Q^D learns from: the maps of its owner, or kernels for that of the batch."""
+    start = started_from("train_denoiser", wildcards.owner)
     if wildcards.owner:
         folder, owner = f"{run.results}/{wildcards.owner}", wildcards.owner.rstrip("/")
         has_frames = run.train_denoiser.method == "frames" and owner in flat
@@ -187,11 +188,18 @@ def learned_from_by_denoiser(wildcards):
             "element_maps": [f"{folder}element_maps.zarr"],
             "tilt_series": guides_of(owner),
             "drift": [f"{folder}drift.zarr"] if has_frames else [],
+            "start": start,
         }
     kernels = [
         f"{run.results}/{name}/kernel.zarr" for name in run.train_denoiser.specimens
     ]
-    return {"kernels": kernels}
+    return {"kernels": kernels, "start": start}
+
+
+def started_from(stage, dataset):
+    """Weights that a training starts from; those of halves would share their noise."""
+    start = getattr(run, stage).start
+    return [start] if start and "/halves/" not in dataset else []
 
 
 def kernel_settings():

@@ -4,6 +4,7 @@ rule train_end_to_end:
         denoised=of_trained("denoised.zarr"),
         alignments=of_trained("alignment.zarr"),
         volumes=of_trained("volumes/two_step.ome.zarr"),
+        start=started_from("train_end_to_end", ""),
     output:
         weights="<results>/networks/end_to_end.safetensors",
         losses="<results>/networks/end_to_end.csv",

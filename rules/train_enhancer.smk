@@ -4,6 +4,7 @@ rule train_enhancer:
         denoised="<results>/{dataset}/denoised.zarr",
         volume="<results>/{dataset}/mbir.ome.zarr",
         alignment=alignment_of,
+        start=lambda wildcards: started_from("train_enhancer", wildcards.dataset),
     output:
         weights="<results>/{dataset}/networks/enhancer.safetensors",
         losses="<results>/{dataset}/networks/enhancer.csv",

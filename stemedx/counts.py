@@ -4,7 +4,7 @@ import numpy as np
 from scipy.ndimage import uniform_filter
 from scipy.stats import poisson
 
-from stemedx.arrays import Counts, MeasuredMaps
+from stemedx.arrays import Counts, MeasuredMaps, Rates
 
 NEAR_PX = 11  # side of the square whose share of hits tells the rate
 LARGEST_SHARE = 0.98  # where nearly every pixel is hit, the rate is only bounded
@@ -117,6 +117,11 @@ def to_counts(
         return photons
     whole = np.floor(photons)
     return (whole + (rng.random(photons.shape) < photons - whole)).astype(np.uint32)
+
+
+def unclipped_rates(hits: Rates) -> Rates:
+    """Return the photons per pixel at which a pixel is hit with these probabilities."""
+    return -np.log1p(-np.minimum(hits, np.float32(LARGEST_SHARE)))
 
 
 def unclip(hits: Counts, rng: np.random.Generator) -> Counts:

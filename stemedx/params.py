@@ -222,6 +222,9 @@ class TrainParams(Seeded, UNetParams):
     learning_rate: float = Field(2e-3, gt=0)
     """Largest step of Adam; it follows a cosine down to zero."""
 
+    start: str = ""
+    """Weights of an earlier batch to start from (.safetensors); empty: random weights. Never used for half data sets, which would not be independent."""
+
 
 class AdversarialParams(TrainParams):
     """What the published networks need besides: a U-Net and a discriminator."""
@@ -274,6 +277,9 @@ class TrainDenoiserParams(AdversarialParams):
 
     held_out: float = Field(0.05, gt=0, le=0.5)
     """Share of the photons that training never sees, for the held-out loss."""
+
+    likelihood: Literal["bernoulli", "poisson"] = "bernoulli"
+    """Of hits clipped to 0 or 1: of hits as they are, or of photons drawn in their place. Counts are always poisson."""
 
     guide: Literal["none", "haadf"] = "none"
     """haadf: the network also sees the HAADF image of each tilt, where there is one; never in half data sets, which would not be independent."""
@@ -529,6 +535,9 @@ class TrainEndToEndParams(Seeded):
 
     learning_rate: float = Field(1e-3, gt=0)
     """Step of Adam in the first epochs."""
+
+    start: str = ""
+    """Weights of an earlier batch to start from (.safetensors); empty: random weights."""
 
     @model_validator(mode="after")
     def _apart(self) -> "TrainEndToEndParams":

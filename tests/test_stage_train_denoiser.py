@@ -56,6 +56,7 @@ def test_weights_and_losses_say_what_they_are(files):
         "n_guides": 0,
         "crop_px": 16,
         "method": "thinning",
+        "likelihood": "poisson",
         "specimens": [],
     }
     assert told["made_by"]["stage"] == "train_denoiser"

@@ -17,6 +17,7 @@ with log_to(snakemake.log[0]):
         tilt_series=next(map(Path, snakemake.input.get("tilt_series", [])), None),
         drift=next(map(Path, snakemake.input.get("drift", [])), None),
         kernels=[Path(path) for path in snakemake.input.get("kernels", [])],
+        start=next(map(Path, snakemake.input.get("start", [])), None),
         weights=Path(snakemake.output.weights),
         losses=Path(snakemake.output.losses),
     )

@@ -15,6 +15,7 @@ with log_to(snakemake.log[0]):
         denoised=[Path(path) for path in snakemake.input.denoised],
         alignments=[Path(path) for path in snakemake.input.alignments],
         volumes=[Path(path) for path in snakemake.input.volumes],
+        start=next(map(Path, snakemake.input.start), None),
         weights=Path(snakemake.output.weights),
         losses=Path(snakemake.output.losses),
     )

@@ -15,6 +15,7 @@ with log_to(snakemake.log[0]):
         denoised=Path(snakemake.input.denoised),
         volume=Path(snakemake.input.volume),
         alignment=Path(snakemake.input.alignment),
+        start=next(map(Path, snakemake.input.start), None),
         weights=Path(snakemake.output.weights),
         losses=Path(snakemake.output.losses),
     )

@@ -17,6 +17,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from stemedx.arrays import MeasuredMaps, PatchArray
+from stemedx.learn.likelihoods import poisson
 from stemedx.learn.samples import Copy, Sample, Split
 from stemedx.params import DenoiseParams, TrainDenoiserParams
 
@@ -123,4 +124,4 @@ def _fill(maps: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return np.where(hole, around, maps).astype(np.float32)
 
 
-BLIND_SPOTS = Split(_hold_out, _draw)
+BLIND_SPOTS = Split(_hold_out, _draw, poisson)

@@ -12,6 +12,7 @@ from torch.nn import functional
 
 from stemedx.arrays import Guides, MeasuredMaps, PatchArray, Profile, Rates
 from stemedx.learn.checkpoints import Checkpoint
+from stemedx.learn.likelihoods import Unseen
 from stemedx.learn.patches import MIRRORS, draw_windows, to_patches
 from stemedx.learn.samples import Copy, Sample, Split
 from stemedx.learn.tiles import over_tiles
@@ -22,7 +23,6 @@ from stemedx.params import TrainDenoiserParams
 from stemedx.tensors import Features, Patches, Scalar, Shares
 
 TILE_PX = 16
-SMALLEST_RATE = 1e-12  # keeps the logarithm of a rate of 0 finite
 
 
 def typical_rates(counts: MeasuredMaps) -> list[float]:
@@ -39,24 +39,8 @@ def typical_rates(counts: MeasuredMaps) -> list[float]:
     return typical
 
 
-def poisson_loss(rates: Patches, counts: Patches, exposures: Shares, told: Patches) -> Scalar:
-    """Return the negative log-likelihood of `counts`, up to a constant.
-
-    Per pixel and full exposure, so that losses at different exposures compare.
-
-    Parameters
-    ----------
-    rates
-        Predicted photons per pixel at full exposure, >= 0.
-    counts
-        Detected photons per pixel at `exposures`.
-    exposures
-        ``(patch, 1, 1, 1)`` fraction of the full exposure at which they were
-        detected.
-    told
-        1 where a pixel counts, else 0.
-    """
-    losses = _of_pixels(rates, counts, exposures)
+def mean_loss(losses: Patches, told: Patches) -> Scalar:
+    """Return the mean of the losses of pixels that are told of."""
     return (told * losses).sum() / told.sum().clamp(min=1)
 
 
@@ -139,12 +123,14 @@ def train(
         )
         sample = _turned(_guided(split.draw(patches, params, rng), guiding), rng)
         rates = network(to_patches(sample.seen, device), _per_patch(sample.shares, device))
-        return _loss(rates, sample)
+        unseen = _unseen(sample, device)
+        return mean_loss(split.losses(rates, unseen), unseen.told)
 
     @torch.no_grad()
     def held_out_losses() -> list[float]:
         rates = _predict(network, held_out.seen, held_out.shares, params.crop_px)
-        return _of_tiles(rates, held_out)
+        unseen = _unseen(held_out, device)
+        return _of_tiles(split.losses(rates, unseen), unseen.told)
 
     optimiser = torch.optim.Adam(network.parameters(), lr=params.learning_rate)
     return fit(
@@ -205,27 +191,17 @@ def _turned(sample: Sample, rng: np.random.Generator) -> Sample:
     return sample._replace(**turned)
 
 
-def _loss(rates: Patches, sample: Sample) -> Scalar:
-    return poisson_loss(rates, *_unseen(sample, rates.device))
-
-
-def _of_tiles(rates: Patches, sample: Sample) -> list[float]:
+def _of_tiles(losses: Patches, told: Patches) -> list[float]:
     """Return the loss of each tile: the photons of two tiles are independent."""
-    target, exposures, told = _unseen(sample, rates.device)
-    losses = told * _of_pixels(rates, target, exposures)
     side = min(TILE_PX, *losses.shape[-2:])
-    tiles = functional.avg_pool2d(losses, side, ceil_mode=True, count_include_pad=False)
-    return (tiles.mean(1) / told.mean()).flatten().tolist()
+    means = functional.avg_pool2d(told * losses, side, ceil_mode=True, count_include_pad=False)
+    return (means.mean(1) / told.mean()).flatten().tolist()
 
 
-def _of_pixels(rates: Patches, counts: Patches, exposures: Shares) -> Patches:
-    return rates - counts / exposures * torch.log(rates + SMALLEST_RATE)
-
-
-def _unseen(sample: Sample, device: torch.device) -> tuple[Patches, Shares, Patches]:
-    """Return what is to be predicted: photons, exposures, and where."""
+def _unseen(sample: Sample, device: torch.device) -> Unseen:
     target, told = to_patches(sample.target, device), to_patches(sample.told, device)
-    return target, _per_patch(sample.exposures, device), told
+    exposures, shares = (_per_patch(part, device) for part in (sample.exposures, sample.shares))
+    return Unseen(target, exposures, shares, told)
 
 
 def _per_patch(values: Profile, device: torch.device) -> Shares:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from stemedx.arrays import FrameMaps, MeasuredMaps, PatchArray, StackedFrames
+from stemedx.learn.likelihoods import poisson
 from stemedx.learn.samples import Sample, Split
 from stemedx.params import TrainDenoiserParams
 
@@ -58,4 +59,4 @@ def frame_parts(n_elements: int) -> Split:
         told = np.ones(seen.shape, np.float32)
         return Sample(seen, n_seen * exposure, target, (n_frames - n_seen) * exposure, told)
 
-    return Split(hold_out, draw)
+    return Split(hold_out, draw, poisson)

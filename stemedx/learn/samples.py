@@ -6,7 +6,9 @@ from typing import NamedTuple
 import numpy as np
 
 from stemedx.arrays import MeasuredMaps, PatchArray, Profile, Rates
+from stemedx.learn.likelihoods import Unseen
 from stemedx.params import TrainDenoiserParams
+from stemedx.tensors import Patches
 
 
 class Sample(NamedTuple):
@@ -60,9 +62,12 @@ class Split(NamedTuple):
         Maps -> the maps that training sees, and a sample of what it never sees.
     draw
         Patches of those maps -> one sample, another one each time.
+    losses
+        Predicted rates, what was not seen -> the loss of each pixel.
     """
 
     hold_out: Callable[
         [MeasuredMaps, TrainDenoiserParams, np.random.Generator], tuple[MeasuredMaps, Sample]
     ]
     draw: Callable[[PatchArray, TrainDenoiserParams, np.random.Generator], Sample]
+    losses: Callable[[Patches, Unseen], Patches]

@@ -6,6 +6,7 @@ import numpy as np
 
 from stemedx.arrays import ElementMaps, PatchArray
 from stemedx.counts import split_counts
+from stemedx.learn.likelihoods import bernoulli, poisson
 from stemedx.learn.samples import Copy, Sample, Split
 from stemedx.params import DenoiseParams, TrainDenoiserParams
 
@@ -24,8 +25,8 @@ def left_out_copies(
 ) -> Iterator[Copy]:
     """Yield copies in which each pixel with photons is emptied once, and told of then.
 
-    For maps that were clipped to 0 or 1: the photons of a hit were partly drawn
-    (`unclip`), so the rate of its pixel is predicted from the others.
+    For maps that were clipped to 0 or 1: the network has learned what a pixel is in which
+    it sees none, or from photons that were partly drawn (`unclip`).
     """
     n_copies = max(2, params.n_thinnings)
     emptied_in = rng.integers(n_copies, size=counts.shape)
@@ -55,4 +56,23 @@ def _draw(patches: PatchArray, params: TrainDenoiserParams, rng: np.random.Gener
     return Sample(seen, kept * shares, target, kept * (1 - shares), told)
 
 
-THINNING = Split(_hold_out, _draw)
+def _unhit(sample: Sample) -> Sample:
+    """Return a sample of clipped hits, told of where none was seen."""
+    return sample._replace(told=(sample.seen == 0).astype(np.float32))
+
+
+def _hold_out_hits(
+    hits: ElementMaps, params: TrainDenoiserParams, rng: np.random.Generator
+) -> tuple[ElementMaps, Sample]:
+    kept, sample = _hold_out(hits, params, rng)
+    return kept, _unhit(sample)
+
+
+def _draw_hits(
+    patches: PatchArray, params: TrainDenoiserParams, rng: np.random.Generator
+) -> Sample:
+    return _unhit(_draw(patches, params, rng))
+
+
+THINNING = Split(_hold_out, _draw, poisson)
+CLIPPED = Split(_hold_out_hits, _draw_hits, bernoulli)

@@ -8,7 +8,7 @@ import numpy as np
 
 from stemedx import store
 from stemedx.arrays import Guides, MeasuredMaps, Rates
-from stemedx.counts import in_photons, unclip
+from stemedx.counts import in_photons, unclip, unclipped_rates
 from stemedx.guides import read_guides
 from stemedx.learn.adversarial import read_generator
 from stemedx.learn.blind_spots import blind_copies
@@ -110,10 +110,14 @@ def _of_parts(
             f"guided by {network.n_guides}. Delete the file and run the stage train_denoiser again."
         )
     rng = np.random.default_rng(params.seed)
-    if attrs["signal"] == "hits":
+    is_of_hits = (
+        read_architecture(weights, "denoiser", attrs["elements"])["likelihood"] == "bernoulli"
+    )
+    if attrs["signal"] == "hits" and not is_of_hits:
         photons = unclip(photons, rng)
     copies = COPIES[attrs["signal"]](photons, params, rng)
-    return predict_rates(network, copies, guides=guides, tile_px=tile_px)
+    rates = predict_rates(network, copies, guides=guides, tile_px=tile_px)
+    return unclipped_rates(rates) if is_of_hits else rates
 
 
 def _tell(maps: MeasuredMaps, rates: Rates, elements: list[str]) -> None:

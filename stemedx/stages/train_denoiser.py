@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
+from torch import nn
 
 from stemedx import store, tables
-from stemedx.arrays import Guides, MeasuredMaps
+from stemedx.arrays import MeasuredMaps
 from stemedx.counts import in_photons, to_counts, unclip
 from stemedx.guides import read_guides
 from stemedx.learn.adversarial import make_networks, train_adversarial
@@ -19,8 +22,8 @@ from stemedx.learn.denoising import make_denoiser, train
 from stemedx.learn.device import to_device
 from stemedx.learn.distilling import Labelled, of_frames, of_series, to_pairs, units_of
 from stemedx.learn.frame_parts import frame_parts, stacked
-from stemedx.learn.thinning import THINNING
-from stemedx.learn.weights import write_weights
+from stemedx.learn.thinning import CLIPPED, THINNING
+from stemedx.learn.weights import start_from, write_weights
 from stemedx.maps.common_field import on_common_field
 from stemedx.params import TrainDenoiserParams, TrainKernelParams
 from stemedx.provenance import made_by
@@ -28,6 +31,37 @@ from stemedx.provenance import made_by
 log = logging.getLogger(__name__)
 Read = tuple[MeasuredMaps, dict[str, Any]]
 ARCHITECTURE = {"method", "base_channels", "n_levels", "crop_px", "specimens"}
+SPLITS = {"counts": THINNING, "hits": CLIPPED, "intensity": BLIND_SPOTS}
+Trained = tuple[nn.Module, dict[str, Any], pd.DataFrame]  # with architecture and losses
+
+
+@dataclass(frozen=True)
+class Job:
+    """What every training here needs.
+
+    Attributes
+    ----------
+    params
+        Of the stage.
+    device
+        Where.
+    kept
+        Checkpoint, whose `rng` is the source of all that is drawn.
+    start
+        Weights to start from; None for random ones.
+    """
+
+    params: TrainDenoiserParams
+    device: torch.device
+    kept: Checkpoint
+    start: Path | None
+
+    def begin(self, network: nn.Module, elements: list[str], **more: Any) -> dict[str, Any]:
+        """Return the architecture of `network`, which then has its first weights."""
+        architecture = {"network": "denoiser", "elements": elements, **more}
+        architecture |= self.params.model_dump(mode="json", include=ARCHITECTURE)
+        start_from(self.start, network, architecture)
+        return architecture
 
 
 def run(  # noqa: PLR0913 - one keyword per file of the rule
@@ -40,6 +74,7 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     drift: Path | None = None,
     kernels: Sequence[Path] = (),
     kernel_params: TrainKernelParams | None = None,
+    start: Path | None = None,
     weights: Path,
     losses: Path,
 ) -> None:
@@ -66,42 +101,34 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         Stores of maps with frames, for the published network of a batch.
     kernel_params
         Of kernels that the published network learns from where there are no such maps.
+    start
+        Weights of an earlier batch to start from; None for random ones.
     weights, losses
         Safetensors and CSV files to write.
 
     Raises
     ------
     ValueError
-        If CUDA is asked for and there is none, or the stores have other elements.
+        If CUDA is asked for and there is none, or the stores or the weights to
+        start from have other elements.
     """
     chosen = to_device(device)
-    rng = np.random.default_rng(params.seed)
     inputs = {f"kernel {path.parent.name}": path for path in kernels}
     single = {"element_maps": element_maps, "tilt_series": tilt_series, "drift": drift}
+    single["start"] = start
     inputs |= {name: path for name, path in single.items() if path is not None}
     origin = made_by("train_denoiser", params, inputs, device=chosen.type)
-    kept = Checkpoint(checkpoint, origin, rng)
-    read = None if element_maps is None else _read(element_maps)
+    kept = Checkpoint(checkpoint, origin, np.random.default_rng(params.seed))
+    job = Job(params, chosen, kept, start)
     if params.method == "frames" and drift is not None:
-        network, elements, table = _by_frames(drift, params, device=chosen, kept=kept)
-        more: dict[str, Any] = {"n_guides": 0}
-    elif params.method != "paper" and read is not None:
-        guides = read_guides(tilt_series, read[0].shape[1:])
-        network, elements, table = _by_thinning(read, guides, params, device=chosen, kept=kept)
-        more = {"n_guides": len(guides)}
+        network, architecture, table = _by_frames(drift, job)
+    elif element_maps is None:
+        network, architecture, table = _as_published(*_of_kernels(kernels, params), job)
+    elif params.method == "paper":
+        labelled = _of_series(_read(element_maps), kernel_params, job)
+        network, architecture, table = _as_published(*labelled, job)
     else:
-        labelled, elements = (
-            _of_kernels(kernels, params)
-            if read is None
-            else _of_series(read, kernel_params, device=chosen, kept=kept)
-        )
-        networks = make_networks(len(elements), params, chosen)
-        more = {"units": units_of(labelled)}
-        pairs = to_pairs(labelled, **more)
-        table = train_adversarial(networks, pairs, params, rng=rng, checkpoint=kept)
-        network = networks["generator"]
-    architecture = {"network": "denoiser", "elements": elements, **more}
-    architecture |= params.model_dump(mode="json", include=ARCHITECTURE)
+        network, architecture, table = _by_parts(_read(element_maps), tilt_series, job)
     write_weights(weights, network, architecture, origin)
     tables.write(losses, table)
     kept.remove()
@@ -115,27 +142,26 @@ def _read(element_maps: Path) -> Read:
     return maps, attrs
 
 
-def _by_thinning(
-    read: Read, guides: Guides, params: TrainDenoiserParams, *, device: Any, kept: Checkpoint
-) -> tuple[Any, list[str], pd.DataFrame]:
-    """Return the compact network, its elements and losses."""
+def _by_parts(read: Read, tilt_series: Path | None, job: Job) -> Trained:
+    """Return the compact network, trained from a part of the photons to another."""
     maps, attrs = read
-    photons = in_photons(maps, attrs["variance_to_mean"])
-    if attrs["signal"] == "hits":
-        photons = unclip(photons, kept.rng)
+    params, signal = job.params, attrs["signal"]
+    guides = read_guides(tilt_series, maps.shape[1:])
     log.info("guided by %d images of each tilt", len(guides))
-    network = make_denoiser(photons, params, device, n_guides=len(guides))
-    split = BLIND_SPOTS if attrs["signal"] == "intensity" else THINNING
-    table = train(
-        network, photons, params, split=split, guides=guides, rng=kept.rng, checkpoint=kept
-    )
-    return network, attrs["elements"], table
+    photons = in_photons(maps, attrs["variance_to_mean"])
+    likelihood = params.likelihood if signal == "hits" else "poisson"
+    if signal == "hits" and likelihood == "poisson":
+        photons, signal = unclip(photons, job.kept.rng), "counts"
+    network = make_denoiser(photons, params, job.device, n_guides=len(guides))
+    more = {"n_guides": len(guides), "likelihood": likelihood}
+    architecture = job.begin(network, attrs["elements"], **more)
+    how: dict[str, Any] = {"split": SPLITS[signal], "guides": guides, "rng": job.kept.rng}
+    table = train(network, photons, params, **how, checkpoint=job.kept)
+    return network, architecture, table
 
 
-def _by_frames(
-    drift: Path, params: TrainDenoiserParams, *, device: Any, kept: Checkpoint
-) -> tuple[Any, list[str], pd.DataFrame]:
-    """Return the compact network, trained from frames to frames, its elements and losses."""
+def _by_frames(drift: Path, job: Job) -> Trained:
+    """Return the compact network, trained from frames to frames."""
     axes = ("element", "frame", "y", "x")
     frames = on_common_field(
         store.read_layer(drift, "maps", axes=axes, units="count"),
@@ -144,15 +170,31 @@ def _by_frames(
     elements = [line.split("_")[0] for line in store.read_attrs(drift)["lines"]]
     log.info("%s: %d frames of %s", drift, frames.shape[1], elements)
     summed = frames.sum(axis=1, keepdims=True, dtype=np.uint32)
-    network = make_denoiser(summed, params, device, n_guides=0)
-    split, maps = frame_parts(len(elements)), stacked(frames)
+    network = make_denoiser(summed, job.params, job.device, n_guides=0)
+    architecture = job.begin(network, elements, n_guides=0, likelihood="poisson")
+    maps = stacked(frames)
     guides = read_guides(None, maps.shape[1:])
-    table = train(network, maps, params, split=split, guides=guides, rng=kept.rng, checkpoint=kept)
-    return network, elements, table
+    how: dict[str, Any] = {
+        "split": frame_parts(len(elements)),
+        "guides": guides,
+        "rng": job.kept.rng,
+    }
+    table = train(network, maps, job.params, **how, checkpoint=job.kept)
+    return network, architecture, table
+
+
+def _as_published(labelled: list[Labelled], elements: list[str], job: Job) -> Trained:
+    """Return the generator, trained beside a discriminator from maps to rates."""
+    networks = make_networks(len(elements), job.params, job.device)
+    units = units_of(labelled)
+    architecture = job.begin(networks["generator"], elements, units=units)
+    pairs, kept = to_pairs(labelled, units), job.kept
+    table = train_adversarial(networks, pairs, job.params, rng=kept.rng, checkpoint=kept)
+    return networks["generator"], architecture, table
 
 
 def _of_series(
-    read: Read, params: TrainKernelParams | None, *, device: Any, kept: Checkpoint
+    read: Read, params: TrainKernelParams | None, job: Job
 ) -> tuple[list[Labelled], list[str]]:
     """Return the maps of a specimen with rates that kernels made of their own photons."""
     log.warning(
@@ -161,8 +203,9 @@ def _of_series(
     )
     maps, attrs = read
     params = params or TrainKernelParams()
-    counts = to_counts(maps, attrs["variance_to_mean"], kept.rng)
-    labelled = of_series(counts, attrs["elements"], params, device=device, checkpoint=kept)
+    counts = to_counts(maps, attrs["variance_to_mean"], job.kept.rng)
+    where: dict[str, Any] = {"device": job.device, "checkpoint": job.kept}
+    labelled = of_series(counts, attrs["elements"], params, **where)
     return labelled, attrs["elements"]
 
 

@@ -11,7 +11,7 @@ from stemedx.alignment import read_geometry
 from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.device import to_device
 from stemedx.learn.end_to_end import Pair, make_network, train
-from stemedx.learn.weights import write_weights
+from stemedx.learn.weights import start_from, write_weights
 from stemedx.params import TrainEndToEndParams
 from stemedx.provenance import made_by
 from stemedx.reconstruct.filtered import limited_fbp
@@ -28,6 +28,7 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     denoised: list[Path],
     alignments: list[Path],
     volumes: list[Path],
+    start: Path | None = None,
     weights: Path,
     losses: Path,
 ) -> None:
@@ -46,6 +47,8 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         File that the training is kept in; it goes on from there if it was killed.
     denoised, alignments, volumes
         Stores to read, one each per specimen.
+    start
+        Weights of an earlier batch to start from; None for random ones.
     weights, losses
         Safetensors and CSV files to write.
 
@@ -71,13 +74,6 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
             "no specimen is held out (train_end_to_end.held_out): how well T does on a "
             "specimen that it has not learned from stays unknown"
         )
-    network = make_network(len(attrs[0]["elements"]), params, chosen)
-    rng = np.random.default_rng(params.seed)
-    names = (*params.specimens, *params.held_out)
-    inputs = dict(zip(names, volumes, strict=True))
-    origin = made_by("train_end_to_end", params, inputs, device=chosen.type)
-    kept = Checkpoint(checkpoint, origin, rng)
-    table = train(network, pairs[:n_trained], pairs[n_trained:], params, rng=rng, checkpoint=kept)
     named = zip(params.specimens, attrs[:n_trained], strict=True)
     architecture = {
         "network": "end_to_end",
@@ -88,6 +84,15 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         ],
         **params.model_dump(include=ARCHITECTURE),
     }
+    network = make_network(len(attrs[0]["elements"]), params, chosen)
+    start_from(start, network, architecture)
+    rng = np.random.default_rng(params.seed)
+    names = (*params.specimens, *params.held_out)
+    inputs = dict(zip(names, volumes, strict=True))
+    inputs |= {} if start is None else {"weights to start from": start}
+    origin = made_by("train_end_to_end", params, inputs, device=chosen.type)
+    kept = Checkpoint(checkpoint, origin, rng)
+    table = train(network, pairs[:n_trained], pairs[n_trained:], params, rng=rng, checkpoint=kept)
     write_weights(weights, network, architecture, origin)
     tables.write(losses, table)
     kept.remove()

@@ -13,7 +13,7 @@ from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.device import to_device
 from stemedx.learn.enhancing import make_enhancer, train
 from stemedx.learn.published_enhancing import to_pairs, units_of
-from stemedx.learn.weights import write_weights
+from stemedx.learn.weights import start_from, write_weights
 from stemedx.params import TrainEnhancerParams
 from stemedx.project.projector import project
 from stemedx.project.warp import align_maps
@@ -31,6 +31,7 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     denoised: Path,
     volume: Path,
     alignment: Path,
+    start: Path | None = None,
     weights: Path,
     losses: Path,
 ) -> None:
@@ -48,14 +49,16 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
         File that the training is kept in; it goes on from there if it was killed.
     denoised, volume, alignment
         Stores to read.
+    start
+        Weights of an earlier batch to start from; None for random ones.
     weights, losses
         Safetensors and CSV files to write.
 
     Raises
     ------
     ValueError
-        If CUDA is asked for and there is none, or the stores are of different
-        elements.
+        If CUDA is asked for and there is none, or the stores or the weights to
+        start from are of different elements.
     """
     chosen = to_device(device)
     maps, attrs = store.read(
@@ -73,25 +76,24 @@ def run(  # noqa: PLR0913 - one keyword per file of the rule
     projected = project(volumes * np.float32(attrs["pixel_nm"]), geometry.tilt_deg)
     rng = np.random.default_rng(params.seed)
     inputs = {"denoised": denoised, "volume": volume, "alignment": alignment}
+    inputs |= {} if start is None else {"start": start}
     origin = made_by("train_enhancer", params, inputs, device=chosen.type)
     kept = Checkpoint(checkpoint, origin, rng)
     series = (projected, aligned, coverage)
-    more: dict[str, Any] = {}
+    architecture: dict[str, Any] = {"network": "enhancer", "elements": attrs["elements"]}
+    architecture |= params.model_dump(include=ARCHITECTURE)
     if params.method == "paper":
-        more = {"units": units_of(volumes * np.float32(attrs["pixel_nm"]), aligned)}
+        units = units_of(volumes * np.float32(attrs["pixel_nm"]), aligned)
+        architecture["units"] = units
         networks = make_networks(len(maps), params, chosen)
-        pairs = to_pairs(*series, **more)
-        table = train_adversarial(networks, pairs, params, rng=rng, checkpoint=kept)
         network = networks["generator"]
+        start_from(start, network, architecture)
+        pairs = to_pairs(*series, units)
+        table = train_adversarial(networks, pairs, params, rng=rng, checkpoint=kept)
     else:
         network = make_enhancer(len(maps), params, chosen)
+        start_from(start, network, architecture)
         table = train(network, *series, params, rng=rng, checkpoint=kept)
-    architecture = {
-        "network": "enhancer",
-        "elements": attrs["elements"],
-        **more,
-        **params.model_dump(include=ARCHITECTURE),
-    }
     write_weights(weights, network, architecture, origin)
     tables.write(losses, table)
     kept.remove()

@@ -1,19 +1,16 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 from torch import nn
 
-from stemedx.counts import unclip
+from stemedx.counts import unclip, unclipped_rates
 from stemedx.learn.denoising import (
     make_denoiser,
-    poisson_loss,
     predict_rates,
     train,
     typical_rates,
 )
-from stemedx.learn.thinning import THINNING, left_out_copies, thinned_copies
+from stemedx.learn.thinning import CLIPPED, THINNING, left_out_copies, thinned_copies
 from stemedx.params import DenoiseParams, TrainDenoiserParams
 from stemedx.reconstruct.filters import box_mean
 
@@ -68,37 +65,6 @@ def shells(rng, peak=1.0):
         truth[0, tilt] += peak * inner / 8
         truth[1, tilt] += peak * (outer - inner) / 7
     return rng.poisson(truth).astype(np.uint16), truth
-
-
-@given(st.floats(0.1, 50), st.floats(0.1, 0.9), st.floats(0.5, 2).filter(lambda f: f != 1))
-def test_the_loss_is_least_at_the_truth(mean, exposure, factor):
-    counts = torch.full((1, 2, 3, 4), mean * exposure)
-    rates, exposures = torch.full_like(counts, mean), torch.full((1, 1, 1, 1), exposure)
-    told = torch.ones_like(counts)
-    at_truth = poisson_loss(rates, counts, exposures, told)
-    elsewhere = poisson_loss(factor * rates, counts, exposures, told)
-    assert at_truth <= elsewhere + 1e-5 * mean  # float32
-
-
-def test_losses_at_different_exposures_compare():
-    rates = torch.tensor([0.3, 2.0]).view(1, 2, 1, 1)
-    losses = [
-        poisson_loss(rates, e * rates, torch.full((1, 1, 1, 1), e), torch.ones_like(rates)).item()
-        for e in (0.1, 0.7)
-    ]
-    assert losses[0] == pytest.approx(losses[1])
-
-
-def test_pixels_that_are_not_told_do_not_count():
-    rates, exposures = torch.tensor([[[[0.3, 2.0, 5.0]]]]), torch.ones(1, 1, 1, 1)
-    told = torch.tensor([[[[1.0, 1.0, 0.0]]]])
-    losses = [
-        poisson_loss(rates, torch.tensor([[[[1.0, 2.0, odd]]]]), exposures, told).item()
-        for odd in (0.0, 100.0)
-    ]
-    part = torch.ones(1, 1, 1, 2)
-    alone = poisson_loss(rates[..., :2], torch.tensor([[[[1.0, 2.0]]]]), exposures, part).item()
-    assert losses == [pytest.approx(alone)] * 2
 
 
 def test_training_recovers_the_rate_of_a_flat_image(rng):
@@ -225,17 +191,24 @@ def test_typical_rates_are_those_of_the_specimen_and_not_of_the_vacuum():
     assert typical_rates(counts) == pytest.approx([4.0, 0.0], rel=0.2)
 
 
-def test_clipped_hits_leave_no_holes_in_the_rate(rng):
-    """Trained on bare hits, the network predicts less where a hit was seen."""
-    hits = np.minimum(rng.poisson(0.3, size=(1, 6, 32, 48)), 1).astype(np.uint16)
+@pytest.mark.parametrize("likelihood", ["bernoulli", "poisson"])
+def test_clipped_hits_leave_no_holes_in_the_rate(likelihood, rng):
+    """Trained on bare hits as if they were counts, it predicts less where a hit was seen."""
+    hits = np.minimum(rng.poisson(0.7, size=(1, 6, 32, 48)), 1).astype(np.uint16)
     params = TrainDenoiserParams(
         min_updates=1, n_epochs=60, batch=2, base_channels=4, n_levels=2, crop_px=32
     )
-    counts = unclip(hits, rng)
+    split, counts = {
+        "bernoulli": (CLIPPED, hits),
+        "poisson": (THINNING, unclip(hits, rng)),
+    }[likelihood]
     network = make_denoiser(counts, params, CPU)
-    train(network, counts, params, split=THINNING, guides=none(counts), rng=rng)
+    train(network, counts, params, split=split, guides=none(counts), rng=rng)
     copies = left_out_copies(counts, DenoiseParams(), rng)
     rates = predict_rates(network, copies, guides=none(counts), tile_px=48)
+    if likelihood == "bernoulli":
+        rates = unclipped_rates(rates)
     at_hits, elsewhere = rates[hits > 0].mean(), rates[hits == 0].mean()
     assert at_hits == pytest.approx(elsewhere, rel=0.06)  # bare hits: 0.7 of it
-    assert rates.mean() == pytest.approx(0.3, rel=0.08)  # 5 standard errors are 0.04, unclip 0.02
+    # 5 standard errors are 0.06, and the rate of a share of hits is not linear
+    assert rates.mean() == pytest.approx(0.7, rel=0.1)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from stemedx.learn.thinning import THINNING, left_out_copies
+from stemedx.learn.thinning import CLIPPED, THINNING, left_out_copies
 from stemedx.params import DenoiseParams, TrainDenoiserParams
 
 
@@ -33,3 +33,11 @@ def test_held_out_photons_are_the_rest(rng):
     np.testing.assert_array_equal(kept + sample.target.swapaxes(0, 1), counts)
     np.testing.assert_array_equal(sample.seen.swapaxes(0, 1), kept)
     np.testing.assert_allclose(sample.exposures, 0.2)
+
+
+def test_clipped_hits_are_told_of_where_none_is_seen(rng):
+    hits = (rng.random((2, 3, 8, 12)) < 0.4).astype(np.uint16)
+    kept, held_out = CLIPPED.hold_out(hits, TrainDenoiserParams(held_out=0.2), rng)
+    for sample in (held_out, CLIPPED.draw(kept, TrainDenoiserParams(), rng)):
+        np.testing.assert_array_equal(sample.told, sample.seen == 0)
+        assert 0 < sample.target.sum() == (sample.target * sample.told).sum()

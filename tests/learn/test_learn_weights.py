@@ -6,7 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from stemedx.learn.training import seeded
-from stemedx.learn.weights import read_architecture, read_weights, write_weights
+from stemedx.learn.weights import read_architecture, read_weights, start_from, write_weights
+from stemedx.networks.denoiser import Denoiser
 from stemedx.networks.enhancer import Enhancer
 
 ARCHITECTURE = {"network": "enhancer", "elements": ["Se", "S"], "base_channels": 4}
@@ -73,3 +74,39 @@ def test_a_file_without_our_metadata_is_refused(path, kind):
         save_file({"weight": torch.zeros(2)}, path)
     with pytest.raises(ValueError, match=r"enhancer.safetensors: expected weights with their"):
         read_architecture(path, "enhancer", ["Se", "S"])
+
+
+def test_a_network_starts_from_what_was_learned_and_keeps_the_rest(tmp_path):
+    path = tmp_path / "denoiser.safetensors"
+    architecture = {"network": "denoiser", "elements": ["Se", "S"], "n_guides": 0}
+    with seeded(1):
+        earlier = Denoiser([1.0, 2.0], 4, 2)
+    write_weights(path, earlier, architecture, {})
+    network = Denoiser([0.1, 0.2], 4, 2)
+    start_from(path, network, architecture | {"specimens": ["other"]})
+    for name, value in network.named_parameters():
+        assert torch.equal(value, earlier.get_parameter(name)), name
+    assert network.typical_rates.flatten().tolist() == pytest.approx([0.1, 0.2])
+
+
+def test_nothing_to_start_from_changes_nothing():
+    network, before = make_enhancer(), make_enhancer().state_dict()
+    start_from(None, network, ARCHITECTURE)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [({"elements": ["S", "Se"]}, "'Se', 'S'"), ({"base_channels": 8}, "base_channels 4")],
+)
+def test_weights_of_another_network_are_refused_as_a_start(path, changes, found):
+    with pytest.raises(ValueError, match=rf"found .*{found}.*train_enhancer.start") as refused:
+        start_from(path, make_enhancer(), ARCHITECTURE | changes)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_file_that_holds_no_weights_is_refused_as_a_start(tmp_path):
+    path = tmp_path / "none.safetensors"
+    path.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"expected weights to start from, .* network None"):
+        start_from(path, make_enhancer(), ARCHITECTURE)
