@@ -93,9 +93,9 @@ def test_unclip_of_nothing_is_nothing(rng):
 
 
 def test_rates_of_hits_are_those_of_the_photons(rng):
-    rates = np.array([[0.0, 0.1, 0.7, 2.0]], np.float32)
-    hits = (rng.poisson(rates, (100_000, 1, 4)) > 0).mean(0, dtype=np.float32)
+    rates = np.array([0.0, 0.1, 0.7, 2.0], np.float32).reshape(1, 1, 1, 4)
+    hits = (rng.poisson(rates, (100_000, 1, 1, 4)) > 0).mean(0, dtype=np.float32, keepdims=True)
     found = unclipped_rates(hits)
     # 5 standard errors of a share of 100 000 are 0.008, at 2 photons worth 0.06
     np.testing.assert_allclose(found, rates, atol=0.06)
-    assert np.isfinite(unclipped_rates(np.ones((1, 1, 2), np.float32))).all()
+    assert np.isfinite(unclipped_rates(np.ones((1, 1, 1, 2), np.float32))).all()
