@@ -30,10 +30,10 @@ from skimage.restoration import calibrate_denoiser, denoise_tv_chambolle
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from stemedx.counts import split_counts, unclip
+from stemedx.counts import split_counts, unclip, unclipped_rates
 from stemedx.guides import levelled
 from stemedx.learn.denoising import make_denoiser, predict_rates, train
-from stemedx.learn.thinning import THINNING, left_out_copies, thinned_copies
+from stemedx.learn.thinning import CLIPPED, THINNING, left_out_copies, thinned_copies
 from stemedx.params import DenoiseParams, PhantomParams, TrainDenoiserParams
 from stemedx.reconstruct.filters import box_mean
 from stemedx.simulate.phantoms import acquire, make_specimen
@@ -42,6 +42,7 @@ HELD_OUT = 0.2
 GAUSSIANS_PX = (1.0, 1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
 DATA = Path(os.environ.get("STEMEDX_TEST_DATA", "../shared/data"))
 ELEMENTS = ("Se", "S", "Zn")
+LIKELIHOODS = ("bernoulli", "poisson")
 METHODS = ("11x11", "gaussian", "bm3d", "n2self", "n2v", "Q^D")
 REAL = ("sample1", "sample2", "sample3", "sQD1", "sQD2", "cQD")
 N2V_EPOCHS_AND_UPDATES = (10, 30)  # batches of 8 patches of 64 x 64
@@ -52,11 +53,14 @@ def denoised(counts, guides, params, *, seed=0):
     """Return the rates that the standard Q^D predicts."""
     rng = np.random.default_rng(seed)
     is_clipped = counts.max() <= 1
-    photons = unclip(counts, rng) if is_clipped else counts
+    is_of_hits = is_clipped and params.likelihood == "bernoulli"
+    photons = unclip(counts, rng) if is_clipped and not is_of_hits else counts
     network = make_denoiser(photons, params, torch.device("cpu"), n_guides=len(guides))
-    train(network, photons, params, split=THINNING, guides=guides, rng=rng)
+    split = CLIPPED if is_of_hits else THINNING
+    train(network, photons, params, split=split, guides=guides, rng=rng)
     copies = (left_out_copies if is_clipped else thinned_copies)(photons, DenoiseParams(), rng)
-    return predict_rates(network, copies, guides=guides, tile_px=params.crop_px)
+    rates = predict_rates(network, copies, guides=guides, tile_px=params.crop_px)
+    return unclipped_rates(rates) if is_of_hits else rates
 
 
 def psnr_db(rates, truth):
@@ -91,6 +95,24 @@ def print_simulated(peaks, n_seeds, params):
         columns = rows[:, 0], rows[:, 1] - rows[:, 0], rows[:, 2] - rows[:, 0]
         cells = [f"{c.mean():8.2f} +-{c.std():4.2f}" for c in columns]
         print(f"{peak:6.2f} " + " ".join(cells), flush=True)
+
+
+def clipped(peak, seed, params):
+    """Return the PSNR by each likelihood of hits clipped to 0 or 1, per element."""
+    rng = np.random.default_rng(seed)
+    recorded = acquire(make_specimen(PhantomParams(shape="core_shell", peak=peak), rng), rng)
+    hits = np.minimum(recorded.counts, 1)
+    likelihoods = [params.model_copy(update={"likelihood": name}) for name in LIKELIHOODS]
+    return [psnr_db(denoised(hits, _no_guide(hits), one), recorded.expected) for one in likelihoods]
+
+
+def print_clipped(peaks, n_seeds, params):
+    """Print one row per peak and seed: PSNR of the rates of clipped hits, by likelihood."""
+    print(f"\nthe same dots, clipped to 0 or 1; dB, mean of 3 elements, by {LIKELIHOODS}")
+    for peak in peaks:
+        for seed in range(n_seeds):
+            found = clipped(peak, seed, params)
+            print(f"{peak:6.2f} seed {seed}", *(f"{p.mean():6.2f}" for p in found), flush=True)
 
 
 def read_maps(folder, name, crop_px):
@@ -220,6 +242,7 @@ def main():
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peaks", type=float, nargs="*", default=[0.1, 0.3])
+    parser.add_argument("--clipped", type=float, nargs="*", default=[0.3, 1.0], help="peaks")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=float, default=TrainDenoiserParams().n_epochs)
     parser.add_argument("--data", type=Path, default=DATA / "han2021")
@@ -230,6 +253,8 @@ def main():
     params = TrainDenoiserParams(n_epochs=asked.epochs)
     if asked.peaks:
         print_simulated(asked.peaks, asked.seeds, params)
+    if asked.clipped:
+        print_clipped(asked.clipped, asked.seeds, params)
     if not asked.data.is_dir():
         print(f"no real maps at {asked.data} (set STEMEDX_TEST_DATA)")
     elif asked.real:

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import nn
 
 from stemedx import store, tables
 from stemedx.arrays import MeasuredMaps
@@ -32,7 +30,7 @@ log = logging.getLogger(__name__)
 Read = tuple[MeasuredMaps, dict[str, Any]]
 ARCHITECTURE = {"method", "base_channels", "n_levels", "crop_px", "specimens"}
 SPLITS = {"counts": THINNING, "hits": CLIPPED, "intensity": BLIND_SPOTS}
-Trained = tuple[nn.Module, dict[str, Any], pd.DataFrame]  # with architecture and losses
+Trained = tuple[Any, dict[str, Any], pd.DataFrame]  # network, architecture, losses
 
 
 @dataclass(frozen=True)
@@ -52,11 +50,11 @@ class Job:
     """
 
     params: TrainDenoiserParams
-    device: torch.device
+    device: Any
     kept: Checkpoint
     start: Path | None
 
-    def begin(self, network: nn.Module, elements: list[str], **more: Any) -> dict[str, Any]:
+    def begin(self, network: Any, elements: list[str], **more: Any) -> dict[str, Any]:
         """Return the architecture of `network`, which then has its first weights."""
         architecture = {"network": "denoiser", "elements": elements, **more}
         architecture |= self.params.model_dump(mode="json", include=ARCHITECTURE)
