@@ -60,6 +60,7 @@ Spectrum = Real[np.ndarray, " channel"]  # photons, or energies, by channel
 Columns = Float64[np.ndarray, "channel column"]  # shares of photons by channel
 PerColumn = Float64[np.ndarray, " column"]
 Covariance = Float64[np.ndarray, "column column"]
+OfResponse = Float64[np.ndarray, "number number"]
 PerElement = Float64[np.ndarray, " element"]
 PerMap = Float64[np.ndarray, "element tilt"]  # one number per map
 Ties = Float64[np.ndarray, "tie column"]

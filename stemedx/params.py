@@ -124,7 +124,7 @@ class ElementMapsParams(Seeded):
     method: Literal["windows", "fit"] = "windows"
     """How net counts are told from background: windows beside each line, or a fit of the whole spectrum. Counts in windows are written by both."""
 
-    extra_elements: tuple[str, ...] = ("C", "O", "Si", "Fe", "Co", "Cu")
+    extra_elements: tuple[str, ...] = ("C", "O", "Si", "Fe", "Co", "Ni", "Cu")
     """Elements that may be in the spectra besides those of the sheet and of the files' headers: support film, grid, holder, pole piece, coating."""
 
     fit_from_keV: float = Field(0.5, gt=0, lt=10)  # noqa: N815

@@ -21,8 +21,10 @@ def write_measured(folder, rng, signal):
     maps = rng.poisson(0.4, (2, 3, 14, 18)).astype(np.uint16)
     if signal == "intensity":
         maps, described["units"] = (1.7 * maps).astype(np.float32), "intensity"
+    flat = {"method": "exported", "gain": np.ones((2, 3)).tolist(),
+            "background": np.zeros((2, 3)).tolist()}  # fmt: skip
     store.write(folder / "element_maps.zarr", maps, signal=signal,
-                warnings=["Si overlaps"], **described, **SHARED)  # fmt: skip
+                warnings=["Si overlaps"], **flat, **described, **SHARED)  # fmt: skip
     store.write(folder / "denoised.zarr", maps.astype(np.float32) / 2, **described, **SHARED)
     layer = store.Layer(maps, described["axes"], described["units"])
     store.write_group(folder / "tilt_series.zarr", {"maps": layer}, specimen="dot", **SHARED)
@@ -145,6 +147,7 @@ def test_everything_there_is_is_drawn(specimen, told):
         "align/axis",
         "element_maps/maps",
         "element_maps/sums",
+        "element_maps/gain",
         "element_maps/frames",
         "denoise/maps",
         "train_denoiser/losses",

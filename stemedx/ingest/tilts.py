@@ -7,7 +7,7 @@ A tilt that is not certain is refused: a wrong one is not seen in any later stag
 import csv
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from stemedx.ingest.files import numbers
@@ -19,6 +19,7 @@ REMEDY = (
     "file, or a table file<TAB>tilt_deg."
 )
 LARGEST_DEG = 90.0
+SAME_TILT_DEG = 1.0  # by which stages are off without being wrong
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,26 @@ def tilts_of(views: Sequence[View], said: str | None) -> Tilts:
         )
     found = _said(views, said) if said else _measured(views)
     _insist_distinct(views, found)
+    if said:
+        found = replace(found, warnings=_contradicted(views, found))
     return found
+
+
+def _contradicted(views: Sequence[View], found: Tilts) -> tuple[str, ...]:
+    """Return in how many files the microscope said another tilt than the sheet; 0 says none."""
+    measured = [view.stage_deg if view.axis_deg is None else view.axis_deg for view in views]
+    trios = [
+        (view.name, tilt, known)
+        for view, tilt, known in zip(views, found.deg, measured, strict=True)
+        if known and abs(known - tilt) > SAME_TILT_DEG
+    ]
+    if not trios:
+        return ()
+    name, tilt, known = trios[0]
+    return (
+        f"{len(trios)} of {len(views)} files tell another tilt than the sheet, the first of them "
+        f"{name}: {known:g} degrees, not {tilt:g}; that of the sheet is used",
+    )
 
 
 def _said(views: Sequence[View], said: str) -> Tilts:

@@ -7,7 +7,7 @@ from dataclasses import astuple
 import numpy as np
 from scipy.optimize import least_squares
 
-from stemedx.arrays import Spectrum
+from stemedx.arrays import Columns, Spectrum
 from stemedx.maps.lines import Family
 from stemedx.maps.response import Response
 from stemedx.maps.spectrum_fit import (
@@ -16,7 +16,8 @@ from stemedx.maps.spectrum_fit import (
     fit_once,
     fit_spectrum,
     make_model,
-    with_more_columns,
+    with_response_fitted,
+    with_response_of,
 )
 
 log = logging.getLogger(__name__)
@@ -79,28 +80,42 @@ def recalibrated(counts: Spectrum, start: SpectrumFit) -> SpectrumFit:
         if found.chi2 > best.chi2:
             break
         best = found
-    return start if best is start else with_spread_of_response(best)
+    # lines that overlap are told apart by their energies: what is uncertain of the axis is
+    # uncertain of them
+    return with_response_fitted(best, _changes(best), BOUNDS_SPREAD)
 
 
-def with_spread_of_response(fit: SpectrumFit) -> SpectrumFit:
-    """Return a fit whose covariance knows that its response was fitted along.
+def calibrated_by(fit: SpectrumFit, total: SpectrumFit) -> SpectrumFit:
+    """Return the fit of a part of the photons whose errors are also those of the calibration.
 
-    Lines that overlap are told apart by their energies: what is uncertain of the axis is
-    uncertain of them. The response counts as six more columns, the changes of the
-    expectation with each of its numbers, of which no more is known than their bounds.
+    Parameters
+    ----------
+    fit
+        With the response of `total`.
+    total
+        Of all photons, on which the response was fitted, if they were enough.
+    """
+    if total.of_response is None:
+        return fit
+    return with_response_of(fit, _changes(fit), total.of_response)
+
+
+def _changes(fit: SpectrumFit) -> Columns:
+    """Return ``(channel, number)`` changes of the expectation with each number of the response.
+
+    In shares of their ranges.
     """
     model = fit.model
     low, high = _bounds(model.response)
     place = np.array(astuple(model.response))
-    steps = STEP * np.diag(high - low)
-    columns = [model.columns]
-    for step in steps:
+    found = []
+    for step in STEP * np.diag(high - low):
         ahead, behind = (
             make_model(model.families, Response(*one.tolist()), model.first, model.end)
             for one in (place + step, place - step)
         )
-        columns.append(((ahead.columns - behind.columns) @ fit.photons / (2 * STEP))[:, None])
-    return with_more_columns(fit, np.concatenate(columns, axis=1), BOUNDS_SPREAD)
+        found.append((ahead.columns - behind.columns) @ fit.photons / (2 * STEP))
+    return np.stack(found, axis=1)
 
 
 def _better_model(counts: Spectrum, fit: SpectrumFit) -> SpectrumModel:

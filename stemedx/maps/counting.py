@@ -14,7 +14,7 @@ from stemedx.maps.background import (
     find_overlaps,
     shares_in_windows,
 )
-from stemedx.maps.calibration import FEWEST_PHOTONS, fit_calibrated, recalibrated
+from stemedx.maps.calibration import FEWEST_PHOTONS, calibrated_by, fit_calibrated, recalibrated
 from stemedx.maps.lines import Family, Line, choose_line, families_of
 from stemedx.maps.net import NetTilt, background_heights, net_by_fit, net_by_windows, to_gains
 from stemedx.maps.residuals import unexplained
@@ -90,8 +90,10 @@ class Counted:
     gain, background
         ``(element, tilt)`` net counts over their mean of all tilts, and counts of the
         window that are not of the element, all pixels together.
-    response
-        Calibrated on the sum of all spectra.
+    total
+        ``(channel)`` photons of all tilts and pixels.
+    fit
+        Of them; its response is the calibration.
     warnings
         What the user has to know.
     """
@@ -101,8 +103,14 @@ class Counted:
     tilts: list[NetTilt]
     gain: PerMap
     background: PerMap
-    response: Response
+    total: Spectrum
+    fit: SpectrumFit
     warnings: list[str]
+
+    @property
+    def response(self) -> Response:
+        """Calibrated on the sum of all spectra."""
+        return self.fit.model.response
 
     def per_map(self, name: str) -> PerMap:
         """Return a field of `NetTilt` as ``(element, tilt)``."""
@@ -150,7 +158,8 @@ def count_elements(
     for text in warnings:
         log.warning("%s", text)
     background = maps.sum(axis=(2, 3)) - net
-    return Counted(maps, windows, tilts, to_gains(net, variance), background, response, warnings)
+    gain = to_gains(net, variance)
+    return Counted(maps, windows, tilts, gain, background, total, fit, warnings)
 
 
 def net_maps(series: SpectrumSeries, tilts: Sequence[NetTilt]) -> tuple[Rates, Rates]:
@@ -219,7 +228,7 @@ def _fit_tilt(counts: Spectrum, total: SpectrumFit) -> SpectrumFit:
     """Fit one tilt with the families of the sum, and its own energies if it can tell them."""
     fit = fit_spectrum(counts, total.model)
     is_telling = fit.photons[: fit.model.n_lines].sum() >= 10 * FEWEST_PHOTONS
-    return recalibrated(counts, fit) if is_telling else fit
+    return recalibrated(counts, fit) if is_telling else calibrated_by(fit, total)
 
 
 def _window(line: Line, response: Response, half_fwhm: float, n_channels: int) -> Window:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import nnls
 
-from stemedx.arrays import Columns, Covariance, PerColumn, Spectrum, Ties
+from stemedx.arrays import Columns, Covariance, OfResponse, PerColumn, Spectrum, Ties
 from stemedx.maps.lines import Family
 from stemedx.maps.response import Response, background_columns, line_columns
 
@@ -67,6 +67,9 @@ class SpectrumFit:
         ``(channel)`` photons.
     chi2
         Reduced: per channel less the columns in use.
+    of_response
+        ``(number, number)`` covariance of the response in shares of the ranges of its
+        numbers; None where it was not fitted.
     """
 
     model: SpectrumModel
@@ -75,6 +78,7 @@ class SpectrumFit:
     covariance: Covariance
     expected: Spectrum
     chi2: float
+    of_response: OfResponse | None = None
 
 
 def make_model(
@@ -141,33 +145,58 @@ def fit_spectrum(counts: Spectrum, model: SpectrumModel) -> SpectrumFit:
     return SpectrumFit(model, photons, unbiased, covariance, expected, chi2)
 
 
-def with_more_columns(fit: SpectrumFit, columns: Columns, spread: float) -> SpectrumFit:
-    """Return a fit whose covariance allows for more unknowns, whose best value is 0.
+def with_response_fitted(fit: SpectrumFit, changes: Columns, spread: float) -> SpectrumFit:
+    """Return a fit whose covariance allows for a response that was fitted along.
 
     Parameters
     ----------
     fit
-        Without them.
-    columns
-        ``(channel, column)`` those of its model, and then changes of the expectation
-        with each unknown.
+        As if the response were known.
+    changes
+        ``(channel, number)`` of the expectation with each number of the response.
     spread
-        Standard deviation of each unknown before anything was measured.
+        Standard deviation of each number before anything was measured.
     """
-    n = fit.model.columns.shape[1]
-    weighted, _ = _system(fit.expected, fit.expected, fit.photons, fit.model)
-    n_ties = len(weighted) - len(columns)
-    more = columns[:, n:] / np.sqrt(fit.expected)[:, None]
-    more = np.concatenate([more, np.zeros((n_ties, more.shape[1]))])
-    is_free = np.diag(fit.covariance) > 0
-    weighted = weighted[:, is_free]
-    # what the unknowns can explain of the columns is taken from them
-    within = more.T @ more + np.eye(more.shape[1]) / spread**2
-    cross = more.T @ weighted
-    information = weighted.T @ weighted - cross.T @ np.linalg.solve(within, cross)
+    is_free, weighted, change = _linear(fit, changes)
+    within = change.T @ change + np.eye(change.shape[1]) / spread**2
+    cross = change.T @ weighted
+    # what each can explain of the other is taken from it
+    information = weighted.T @ weighted
+    of_columns = information - cross.T @ np.linalg.solve(within, cross)
+    of_response = within - cross @ np.linalg.pinv(information, hermitian=True) @ cross.T
     covariance = np.zeros_like(fit.covariance)
-    covariance[np.ix_(is_free, is_free)] = np.linalg.pinv(information, hermitian=True)
+    covariance[np.ix_(is_free, is_free)] = np.linalg.pinv(of_columns, hermitian=True)
+    return replace(
+        fit, covariance=covariance, of_response=np.linalg.pinv(of_response, hermitian=True)
+    )
+
+
+def with_response_of(fit: SpectrumFit, changes: Columns, of_response: OfResponse) -> SpectrumFit:
+    """Return a fit whose covariance allows for a response that was fitted elsewhere.
+
+    Parameters
+    ----------
+    fit
+        As if the response were known.
+    changes
+        ``(channel, number)`` of the expectation with each number of the response.
+    of_response
+        ``(number, number)`` covariance of these.
+    """
+    is_free, weighted, change = _linear(fit, changes)
+    answer = fit.covariance[np.ix_(is_free, is_free)] @ weighted.T @ change
+    covariance = fit.covariance.copy()
+    covariance[np.ix_(is_free, is_free)] += answer @ of_response @ answer.T
     return replace(fit, covariance=covariance)
+
+
+def _linear(fit: SpectrumFit, changes: Columns) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return which columns are free, and these and the changes as weighted equations."""
+    weighted, _ = _system(fit.expected, fit.expected, fit.photons, fit.model)
+    change = np.zeros((len(weighted), changes.shape[1]))
+    change[: len(changes)] = changes / np.sqrt(fit.expected)[:, None]
+    is_free = np.diag(fit.covariance) > 0
+    return is_free, weighted[:, is_free], change
 
 
 def fit_once(

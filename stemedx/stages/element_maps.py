@@ -168,7 +168,27 @@ def _of_spectra(counted: Counted, params: ElementMapsParams) -> dict[str, Any]:
             **asdict(counted.response),
             "resolution_MnKa_eV": counted.response.resolution_eV,
         },
+        **_of_sum(counted),
         "warnings": counted.warnings,
+    }
+
+
+def _of_sum(counted: Counted) -> dict[str, Any]:
+    """Return the sum of all spectra, its fit, and where the windows are in it."""
+    fit, model = counted.fit, counted.fit.model
+    channels = slice(model.first, model.end)
+    background = model.columns[:, model.n_lines :] @ fit.photons[model.n_lines :]
+    edges = [model.response.energies(one.first, one.end + 1) for one in counted.windows]
+    half = model.response.scale_keV / 2
+    return {
+        "spectrum": {
+            "energy_keV": model.response.energies(model.first, model.end).tolist(),
+            "counts": counted.total[channels].tolist(),
+            "fit": fit.expected.tolist(),
+            "background": background.tolist(),
+        },
+        "windows_keV": [[one[0] - half, one[-1] - half] for one in edges],
+        "chi2_of_sum": fit.chi2,
     }
 
 

@@ -13,7 +13,7 @@ from stemedx.alignment import read_weights
 from stemedx.analyse.summary import CROSSING_COLUMNS
 from stemedx.arrays import MeasuredMaps, Volumes
 from stemedx.figures import alignment as alignment_figures
-from stemedx.figures import damage, drawings, lines, spheres
+from stemedx.figures import counted, damage, drawings, lines, spheres
 from stemedx.figures.alignment_drawings import draw_alignment, draw_axis
 from stemedx.figures.bodies import find_bodies
 from stemedx.figures.canvas import write_figure
@@ -66,6 +66,7 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
         of_thickness(thickness),
         of_alignment(maps, attrs, alignment, alignment_table),
         drawings.draw_maps(maps, attrs),
+        counted.draw_counted(maps, attrs),
         damage.draw_damage(tables.read(frames, damage.COLUMNS), attrs["elements"]),
         of_denoised(maps, attrs, denoised, kernel),
         of_networks(networks),

@@ -164,3 +164,14 @@ def test_what_is_no_number_is_refused(tmp_path, text, message):
 def test_missing_file_of_tilts_is_refused():
     with pytest.raises(ValueError, match="no.rawtlt: expected a file of tilts, found none"):
         tilts_of(THREE, "no.rawtlt")
+
+
+def test_a_sheet_that_contradicts_the_microscope_is_followed_and_told():
+    found = tilts_of(by_stage(-35.3, 0.0, 10.4), "-10:10:10")
+    assert found.deg == (-10.0, 0.0, 10.0)
+    assert found.warnings == (
+        "1 of 3 files tell another tilt than the sheet, the first of them 0.bcf: -35.3 degrees, "
+        "not -10; that of the sheet is used",
+    )
+    # 0 may be what a reader fills in
+    assert tilts_of(by_stage(0.0, 0.0, 0.0), "-10:10:10").warnings == ()

@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from stemedx.maps.calibration import fit_calibrated, recalibrated, strong_shells
+from stemedx.maps.calibration import calibrated_by, fit_calibrated, recalibrated, strong_shells
 from stemedx.maps.lines import families_of
 from stemedx.maps.response import Response, noise_for
 from stemedx.maps.spectrum_fit import fit_spectrum, make_model
@@ -121,6 +121,10 @@ def test_intervals_know_that_the_axis_was_fitted_along(rng):
         fits.append((start, recalibrated(counts, start)))
     score = [(fit.unbiased[0] - photons) / np.sqrt(fit.covariance[0, 0]) for _, fit in fits]
     assert 0.5 < np.std(score) < 1.6  # chi squared of 12, 1 in 500 on either side
+    # one that was calibrated elsewhere, on as many photons, is as uncertain, or more
+    borrowed = calibrated_by(*fits[0])
+    assert borrowed.covariance[0, 0] > fits[0][0].covariance[0, 0] * 3
+    assert calibrated_by(fits[0][0], fits[0][0]) is fits[0][0]  # not calibrated
     wider = [fit.covariance[0, 0] / start.covariance[0, 0] for start, fit in fits]
     assert np.median(wider) > 3
 
