@@ -1,8 +1,9 @@
 """The weight of the penalty, chosen by the photons it has not seen.
 
-No truth and no eye is asked: a part of the photons is set aside, the rest is solved on
-the binned maps with one weight after the other, each from the solution before, and the
-weight that makes the photons set aside most likely is taken.
+No truth and no eye is asked: a part of the photons is set aside, the rest is solved
+with one weight after the other, each from the solution before, and the weight that makes
+the photons set aside most likely is taken. On maps binned by half as much as for the
+start: large voxels are smooth by themselves, and want less weight than small ones.
 """
 
 import logging
@@ -22,13 +23,15 @@ from stemedx.reconstruct.penalised import (
     coarser,
     first_fit,
     improve,
-    within_support,
+    solve,
+    to_fine,
 )
 
 log = logging.getLogger(__name__)
 SHARE = 0.8  # of the photons that are seen
 STEP = 2.0  # from one weight to the next
 DOSE_POWER = 0.6  # weights grow with this power of the photons
+N_ROUNDS = 2  # of solution and calibration on the coarse grid
 MOST = 9  # weights that are tried at most
 
 
@@ -55,7 +58,7 @@ def choose_weight(
     penalty
         Its weight is the start.
     n
-        Pixels a side that are summed into one.
+        Pixels a side that are summed into one for the start.
     n_splits
         Splits whose likelihoods are averaged.
     rng
@@ -64,9 +67,7 @@ def choose_weight(
     counts = to_counts(measured.maps, [1.0] * len(measured.maps), rng)
     splits = []
     for _ in range(n_splits):
-        seen, unseen = (
-            binned(measured.with_maps(part), n) for part in split_counts(counts, SHARE, rng)
-        )
+        seen, unseen = (measured.with_maps(part) for part in split_counts(counts, SHARE, rng))
         splits.append(_Split(seen, unseen, penalty, n))
     worth: dict[int, float] = {}
 
@@ -77,13 +78,9 @@ def choose_weight(
             log.info("weight %.3g: %.4f nat per held-out photon", weight, worth[step])
         return worth[step]
 
-    # from more to less: a smooth solution is the better start of a rough one
-    best = max((1, 0, -1), key=ask)
-    while abs(best) < MOST // 2 and best in (min(worth), max(worth)):
-        beyond = best + (1 if best > 0 else -1)
-        if ask(beyond) <= worth[best]:
-            break
-        best = beyond
+    best, way = 0, 1 if ask(0) >= ask(-1) else -1
+    while abs(best) < MOST // 2 and ask(best + way) > ask(best):
+        best += way
     trials = [Trial(penalty.tv_weight * STEP**step, worth[step]) for step in sorted(worth)]
     return penalty.tv_weight * STEP ** (best + _top(worth, best)), trials
 
@@ -101,15 +98,22 @@ class _Split:
     """Photons seen and set aside; each solution starts the next."""
 
     def __init__(self, seen: Measured, unseen: Measured, penalty: Penalty, n: int) -> None:
-        self._seen, self._unseen, self._n = seen, unseen, n
+        self._n, self._weight = max(n // 2, 1), penalty.tv_weight
+        self._seen, self._unseen = binned(seen, self._n), binned(unseen, self._n)
         gap = LOOSE * penalty.gap_per_photon
         self._penalty = replace(penalty, gap_per_photon=gap)
-        fit = first_fit(seen)
-        self._operator = cropped_projector(seen.geometry, len(seen.maps), fit.crop)
-        first = replace(self._penalty, tv_weight=penalty.tv_weight * SHARE**DOSE_POWER)
-        fit = improve(seen, fit, coarser(first, n), self._operator)
-        self._fit = within_support(seen, fit, self._operator)
-        self._weight = penalty.tv_weight
+        more = min(n, 2)
+        coarse = binned(self._seen, more)
+        fit = solve(coarse, first_fit(coarse), self._of(self._weight, more), N_ROUNDS)
+        self._fit = to_fine(fit, self._seen, more)
+        self._operator = cropped_projector(
+            self._seen.geometry, len(self._seen.maps), self._fit.crop
+        )
+
+    def _of(self, weight: float, more: int) -> Penalty:
+        """Return the penalty for the photons seen, on maps binned by `more` again."""
+        own = replace(self._penalty, tv_weight=weight * SHARE**DOSE_POWER)
+        return coarser(own, self._n * more)
 
     def _start(self, weight: float) -> Fit:
         """Return the solution before; its dual fits into the balls of the new weight."""
@@ -120,11 +124,8 @@ class _Split:
 
     def worth(self, weight: float) -> float:
         """Return the likelihood of the photons set aside, nat per photon."""
-        wanted = replace(self._penalty, tv_weight=weight * SHARE**DOSE_POWER)
-        self._fit = improve(
-            self._seen, self._start(weight), coarser(wanted, self._n), self._operator
-        )
-        fit, odds = self._fit, (1 - SHARE) / SHARE
+        fit = improve(self._seen, self._start(weight), self._of(weight, 1), self._operator)
+        self._fit, odds = fit, (1 - SHARE) / SHARE
         projected = self._operator.forward(fit.state.volume) * fit.scale.astype(np.float32)
         # as in the end: what the penalty takes from the whole is given back
         projected *= dose(self._seen, projected, fit.calibration).astype(np.float32)

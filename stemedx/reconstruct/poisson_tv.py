@@ -8,7 +8,7 @@ import numpy as np
 from stemedx.params import PoissonTvParams
 from stemedx.project.blocks import block_to_volumes
 from stemedx.project.cropped import pad
-from stemedx.reconstruct.choosing import choose_weight
+from stemedx.reconstruct.choosing import N_ROUNDS, choose_weight
 from stemedx.reconstruct.measured import Measured, Reconstruction, binned, without_hot_pixels
 from stemedx.reconstruct.penalised import (
     Fit,
@@ -21,8 +21,6 @@ from stemedx.reconstruct.penalised import (
     to_fine,
     with_dose,
 )
-
-N_ROUNDS = 2  # of solution and calibration on the coarse grid
 
 
 def reconstruct(measured: Measured, params: PoissonTvParams) -> Reconstruction:
