@@ -432,7 +432,7 @@ class FusionParams(CountingParams):
     vacuum_px: int = Field(11, ge=1)
     """Side of the square whose lowest mean in a HAADF image is its vacuum level to start from, pixels."""
 
-    gap: float = Field(0.01, gt=0)
+    gap: float = Field(0.02, gt=0)
     """The solver stops when the duality gap, which bounds what is left to gain, is below this, nat per photon."""
 
     max_iterations: int = Field(2000, ge=1)

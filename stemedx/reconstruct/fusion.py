@@ -1,7 +1,5 @@
 """The method `fusion`: element maps and HAADF explained together."""
 
-from dataclasses import replace
-
 import numpy as np
 
 from stemedx.arrays import Series
@@ -17,27 +15,24 @@ from stemedx.reconstruct.measured import (
     binned_images,
     without_hot_pixels,
 )
-from stemedx.reconstruct.mixture import Mixture, on_finer_grid, with_yields
+from stemedx.reconstruct.mixture import Mixture, on_finer_grid, with_haadf_refit, with_yields
 from stemedx.reconstruct.penalised import (
     Fit,
-    Penalty,
     coarse_factor,
-    coarser,
     dose_scaled_weight,
     first_fit,
-    solve,
     to_fine,
 )
 from stemedx.reconstruct.primal_dual import State
 from stemedx.reconstruct.problem import SIMPLEX
-from stemedx.reconstruct.shares import Level, fitted, level_of, purified, refitted
-from stemedx.reconstruct.start import phases_in
+from stemedx.reconstruct.shares import Level, Settled, Steps, level_of, settled
+from stemedx.reconstruct.start import phases_in, softened
 
 # Edges of shares cost more than those of elements: the HAADF tells where they are.
 TV_FACTOR = 1.5
 COARSEST = 2  # the start is sought on maps binned by this at least
-N_ROUNDS = 3  # shares and HAADF weights in turn, on the coarse grid
-LOOSE = 5.0  # there, the gap may be this much larger
+COARSE = Steps(plain=3, rising=3, full=3)
+FINE = Steps(plain=0, rising=0, full=3)
 
 
 def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Reconstruction:
@@ -70,7 +65,7 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     Raises
     ------
     ValueError
-        If there are no phases.
+        If there are no phases, or none that holds one of the elements.
 
     References
     ----------
@@ -78,31 +73,41 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     Lellmann & Schnoerr (2011), SIAM J. Imaging Sci. 4, 1049-1096 (total variation of
     shares on the simplex).
     """
-    if not guide.phases:
-        raise ValueError(
-            "method 'fusion': expected phases of the specimen, found none. Name them in the column "
-            "phases of the sheet."
-        )
+    _check(guide)
     measured = without_hot_pixels(measured)
     images = without_vacuum(guide.images[None], params.vacuum_px)[0]
     n = max(coarse_factor(measured), COARSEST)
     coarse, crop = binned(measured, n), whole(binned(measured, n).geometry)
     fit = first_fit(coarse)
     weight = params.tv_weight or TV_FACTOR * dose_scaled_weight(coarse, fit, n)
-    penalty = Penalty(weight, (0,) * len(measured.maps), LOOSE * params.gap, params.max_iterations)
-    fit = solve(coarse, fit, coarser(penalty, n), n_rounds=2)
     level = _level(coarse, binned_images(images, n), crop, guide, weight * n**2, params)
-    mixture, state = phases_in(level.loose(LOOSE), fit, guide.elements, guide.phases)
-    for _ in range(N_ROUNDS):
-        state = purified(level.loose(LOOSE), mixture, fitted(level.loose(LOOSE), mixture, state))
-        mixture = refitted(level, mixture, state)
-        state = State(state.volume)
-    coarse_fit = Fit(state, np.ones(len(mixture.names)), mixture.calibration, [], crop)
-    fine = to_fine(coarse_fit, measured, n)
+    mixture, shares = phases_in(level, fit, guide.elements, guide.phases)
+    start = Settled(mixture, State(softened(shares)), np.zeros(len(mixture.names)))
+    rough = settled(level, start, COARSE)
+    fine = to_fine(Fit(rough.state, fit.scale, mixture.calibration, [], crop), measured, n)
     level = _level(measured, images, fine.crop, guide, weight, params)
-    mixture = _with_noise_of(level, on_finer_grid(mixture, n), fine.state)
-    state = purified(level, mixture, fitted(level, mixture, fine.state))
-    return _reconstruction(level, mixture, state, fine.crop)
+    mixture = with_haadf_refit(
+        on_finer_grid(rough.mixture, n), level.operator.forward(fine.state.volume), level.images
+    )
+    # n^3 voxels become one, n^2 pixels of edge
+    start = Settled(mixture, State(softened(fine.state.volume)), rough.pull / n)
+    found = settled(level, start, FINE)
+    return _reconstruction(level, found.mixture, found.state, fine.crop)
+
+
+def _check(guide: Guide) -> None:
+    if not guide.phases:
+        raise ValueError(
+            "method 'fusion': expected phases of the specimen, found none. Name them in the column "
+            "phases of the sheet."
+        )
+    for element in guide.elements:
+        if not any(element in atoms for atoms in guide.phases.values()):
+            raise ValueError(
+                f"method 'fusion': expected a phase that holds {element}, found only "
+                f"{', '.join(guide.phases)}. Name one that does in the column phases of the sheet "
+                "(reconstruct.phases defines them)."
+            )
 
 
 def _level(
@@ -113,12 +118,6 @@ def _level(
         measured, images, crop, n_shares=len(guide.phases), tv_weight=weight,
         constraint=SIMPLEX, params=params,
     )  # fmt: skip
-
-
-def _with_noise_of(level: Level, mixture: Mixture, state: State) -> Mixture:
-    """Return the mixture with the noise that the HAADF has on the level's grid."""
-    refit = refitted(level, mixture, state)
-    return replace(mixture, noise=refit.noise)
 
 
 def _reconstruction(level: Level, mixture: Mixture, state: State, crop: Crop) -> Reconstruction:

@@ -7,6 +7,7 @@ of them.
 from dataclasses import dataclass, replace
 
 import numpy as np
+from scipy.optimize import nnls
 
 from stemedx.arrays import Block, ByElement, ByShare, MixingMatrix, PerTilt
 from stemedx.params import Phases
@@ -62,6 +63,11 @@ class Mixture:
     offset: PerTilt
     noise: float
     calibration: Calibration
+
+    @property
+    def is_mapped(self) -> np.ndarray:
+        """``(share)`` whether a phase holds an element that is mapped."""
+        return self.atoms.sum(axis=0) > 0
 
     def factor(self, haadf_weight: float) -> np.ndarray:
         """Return ``(tilt, element + 1)`` what one voxel full of all shares gives a pixel."""
@@ -193,6 +199,30 @@ def with_yields(mixture: Mixture, projected: Block, measured: Measured) -> Mixtu
     factor = dose(measured, of_elements.astype(np.float32), mixture.calibration)
     is_counted = (measured.maps * measured.weight).any(axis=(1, 2, 3))
     return replace(mixture, yields=mixture.yields * factor * is_counted)
+
+
+def voxels_told(mixture: Mixture, voxels: ByShare, projected: Block, measured: Measured) -> ByShare:
+    """Return how many voxels of each phase the photons tell; 0 of phases without any.
+
+    The photons of each element tell its atoms, given its yield; phases without negative
+    amounts are made of them, the elements of most photons heard most.
+
+    Parameters
+    ----------
+    mixture
+        Of the shares.
+    voxels
+        ``(share)`` their sums over the volume.
+    projected
+        ``(tilt, x, y, share)`` their path lengths.
+    measured
+        The maps and their weights.
+    """
+    of_elements = projected @ mixture.atoms.T.astype(np.float32) * mixture.yields
+    factor = dose(measured, of_elements.astype(np.float32), mixture.calibration)
+    atoms = mixture.atoms @ voxels * factor
+    trust = np.sqrt(mixture.yields / np.maximum(atoms, 1e-9))
+    return nnls(mixture.atoms * trust[:, None], atoms * trust)[0]
 
 
 def on_finer_grid(mixture: Mixture, n: int) -> Mixture:

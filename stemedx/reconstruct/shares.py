@@ -5,20 +5,41 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stemedx.arrays import Block, Series
+from stemedx.arrays import Block, ByShare, Series
 from stemedx.params import FusionParams
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import Crop, cropped_projector
 from stemedx.project.operators import LinearOperator
 from stemedx.reconstruct.likelihoods import BERNOULLI_AND_IMAGE, POISSON_AND_IMAGE
 from stemedx.reconstruct.measured import Measured
-from stemedx.reconstruct.mixture import Mixture, mixed, with_haadf_refit
-from stemedx.reconstruct.primal_dual import Check, State, minimise
+from stemedx.reconstruct.mixture import Mixture, mixed, voxels_told, with_haadf_refit
+from stemedx.reconstruct.primal_dual import State, minimise
 from stemedx.reconstruct.problem import Constraint, Problem
 
 log = logging.getLogger(__name__)
-N_PURER = 3  # steps in which the preference for pure voxels is raised
-MOVE = 40  # iterations at least after each of them: its tangent moves with the shares
+MOVE = 20  # iterations at least in each step: its tangent moves with the shares
+LOOSE = 2.0  # in all steps but the last, the gap may be this much larger
+LARGEST_PULL = 0.7  # by which a pull changes in one step
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How the preference for pure voxels is raised: first steps without it, then a ramp.
+
+    Attributes
+    ----------
+    plain, rising, full
+        Number of steps without it, while it rises, and at its full strength.
+    """
+
+    plain: int
+    rising: int
+    full: int
+
+    def strengths(self) -> list[float]:
+        """Return the share of the full strength, step by step."""
+        rising = [(n + 1) / (self.rising + 1) for n in range(self.rising)]
+        return [*[0.0] * self.plain, *rising, *[1.0] * self.full]
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,6 +75,25 @@ class Level:
         return replace(self, params=wider)
 
 
+@dataclass(frozen=True, eq=False)
+class Settled:
+    """A mixture with its shares.
+
+    Attributes
+    ----------
+    mixture
+        What maps and HAADF see.
+    state
+        Of the solver: the shares.
+    pull
+        ``(share)`` what a voxel costs beside its total variation, in units of `tv_weight`.
+    """
+
+    mixture: Mixture
+    state: State
+    pull: ByShare
+
+
 def level_of(
     measured: Measured, images: Series, crop: Crop, *, n_shares: int, tv_weight: float,
     constraint: Constraint, params: FusionParams,
@@ -64,45 +104,55 @@ def level_of(
     return Level(measured, np.ascontiguousarray(block), operator, tv_weight, constraint, params)
 
 
-def fitted(
-    level: Level,
-    mixture: Mixture,
-    state: State,
-    slope: Block | None = None,
-    min_iterations: int = 0,
-) -> State:
-    """Return the likeliest shares for a mixture, total variation included."""
-    params = level.params
+def fitted(level: Level, mixture: Mixture, state: State, slope: Block) -> State:
+    """Return the likeliest shares for a mixture, total variation and a slope included."""
     state, checks = minimise(
         problem_of(level, mixture, slope),
         state,
-        gap_per_photon=params.gap,
-        max_iterations=params.max_iterations,
-        min_iterations=min_iterations,
+        gap_per_photon=level.params.gap,
+        max_iterations=level.params.max_iterations,
+        min_iterations=MOVE,
     )
-    _tell(checks)
+    last = checks[-1]
+    log.info("objective %.6g, gap %.3g nat after %d iterations", last.objective, last.gap,
+             last.iteration)  # fmt: skip
     return state
 
 
-def purified(level: Level, mixture: Mixture, state: State, move: int = MOVE) -> State:
-    """Return shares closer to 0 and 1.
+def settled(level: Level, start: Settled, steps: Steps) -> Settled:
+    """Return shares that hold as much of each phase as the photons tell, close to 0 and 1.
 
-    A penalty for being between, ``purity * tv_weight * p (1 - p) / 2``, is raised in steps
-    and replaced by its tangent in each, so that each step is convex.
+    Total variation makes edges lower, and takes most from what is thin: a shell of the
+    likeliest shares can lack a third of its photons. So a linear term, the pull, is
+    raised after each solution on phases that have more voxels than their photons tell,
+    and lowered on those that have less. A penalty for being between, ``purity *
+    tv_weight * p (1 - p) / 2``, is raised in steps, and replaced by its tangent in each.
+    Each problem is convex, and starts from the solution before; HAADF weights and noise
+    are refitted between.
     """
-    strength = level.params.purity * level.tv_weight
-    for n in range(1, N_PURER + 1) if strength else ():
-        slope = (0.5 - state.volume) * np.float32(strength * n / N_PURER)
-        state = fitted(level, mixture, state, slope, move)
-    return state
+    mixture, state, pull = start.mixture, start.state, start.pull
+    strengths = steps.strengths()
+    for n, strength in enumerate(strengths, 1):
+        now = level if n == len(strengths) else level.loose(LOOSE)
+        slope = (0.5 - state.volume) * np.float32(strength * level.params.purity)
+        slope = (slope + pull.astype(np.float32)) * np.float32(level.tv_weight)
+        state = fitted(now, mixture, state, slope)
+        projected = level.operator.forward(state.volume)
+        pull = pull + _surplus(level, mixture, state.volume, projected)
+        mixture = with_haadf_refit(mixture, projected, level.images)
+    log.info("HAADF weights %s, pulls %s", mixture.haadf.tolist(), pull.tolist())
+    return Settled(mixture, state, pull)
 
 
-def refitted(level: Level, mixture: Mixture, state: State) -> Mixture:
-    """Return the mixture with the HAADF of its shares fitted to the images."""
-    return with_haadf_refit(mixture, level.operator.forward(state.volume), level.images)
+def _surplus(level: Level, mixture: Mixture, volume: Block, projected: Block) -> ByShare:
+    """Return by what share the voxels of each phase are too many; 0 if that is not told."""
+    has = volume.sum(axis=(0, 1, 2), dtype=np.float64)
+    told = voxels_told(mixture, has, projected, level.measured)
+    surplus = np.clip((has - told) / np.maximum(told, 1), -LARGEST_PULL, LARGEST_PULL)
+    return np.where(mixture.is_mapped, surplus, 0)
 
 
-def problem_of(level: Level, mixture: Mixture, slope: Block | None) -> Problem:
+def problem_of(level: Level, mixture: Mixture, slope: Block) -> Problem:
     """Return what is minimised for a mixture."""
     measured, haadf_weight = level.measured, level.params.haadf_weight
     counts = maps_to_block(np.asarray(measured.maps, np.float32))
@@ -121,9 +171,3 @@ def problem_of(level: Level, mixture: Mixture, slope: Block | None) -> Problem:
         level.constraint,
         slope,
     )
-
-
-def _tell(checks: list[Check]) -> None:
-    last = checks[-1]
-    log.info("objective %.6g, gap %.3g nat after %d iterations", last.objective, last.gap,
-             last.iteration)  # fmt: skip

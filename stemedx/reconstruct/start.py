@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import null_space
+from scipy.ndimage import uniform_filter
 
 from stemedx.arrays import Block, ByElement, MixingMatrix
 from stemedx.params import Phases
@@ -13,19 +14,19 @@ from stemedx.reconstruct.calibration import Calibration
 from stemedx.reconstruct.measured import Measured, binned
 from stemedx.reconstruct.mixture import Mixture, atoms_of, haadf_of, with_haadf_refit, with_yields
 from stemedx.reconstruct.penalised import Fit
-from stemedx.reconstruct.primal_dual import State
 from stemedx.reconstruct.shares import Level
 from stemedx.reconstruct.simultaneous import sirt
 
 log = logging.getLogger(__name__)
 N_SIRT = 30
 N_SQUARES = 8  # across the field, in which photons of elements are compared
+SOFT_PX = 3
 LEAST = 0.05  # of the brightest HAADF; below is noise, whatever the phases
 
 
 def phases_in(
     level: Level, fit: Fit, elements: tuple[str, ...], phases: Phases
-) -> tuple[Mixture, State]:
+) -> tuple[Mixture, Block]:
     """Return the phases with their yields and HAADF, and where they are, roughly.
 
     The HAADF tells where there is matter. There, phases that hold mapped elements share
@@ -47,7 +48,17 @@ def phases_in(
     projected = level.operator.forward(shares)
     mixture = replace(with_haadf_refit(mixture, projected, level.images), noise=noise_of(level))
     log.info("photons per voxel: %s", dict(zip(elements, mixture.yields, strict=True)))
-    return mixture, State(shares)
+    return mixture, shares
+
+
+def softened(shares: Block) -> Block:
+    """Return shares with soft edges, and a little of each everywhere.
+
+    Where a photon is and no matter, its likelihood is so steep that the solver would take
+    its first steps too short.
+    """
+    size = (*(SOFT_PX,) * 3, 1)
+    return (0.8 * uniform_filter(shares, size, mode="constant") + 0.02).astype(np.float32)
 
 
 def _split(

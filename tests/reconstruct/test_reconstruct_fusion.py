@@ -1,14 +1,20 @@
 """Fusion on a small simulated dot, against the same solver without HAADF."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from stemedx.params import FusionParams, PhantomParams, PoissonTvParams
+from stemedx.project.cropped import cropped_projector, whole
 from stemedx.project.geometry import Geometry
 from stemedx.reconstruct import fusion, poisson_tv
 from stemedx.reconstruct.calibration import Calibration
 from stemedx.reconstruct.measured import Guide, Measured, binned
-from stemedx.reconstruct.mixture import atoms_of
+from stemedx.reconstruct.mixture import Mixture, atoms_of, haadf_of, voxels_told
+from stemedx.reconstruct.primal_dual import State
+from stemedx.reconstruct.problem import SIMPLEX
+from stemedx.reconstruct.shares import Settled, Steps, level_of, settled
 from stemedx.reconstruct.start import inverse_yields
 from stemedx.simulate.phantoms import acquire, make_specimen, truth_volumes
 
@@ -18,6 +24,7 @@ PHASES = {
     "InP": {"In": 1.0, "P": 1.0},
 }
 N = 32
+NOISE = 480.0  # of the HAADF: its brightest pixel over the phantom's SNR
 QUICK = {"gap": 0.03, "max_iterations": 300}
 
 
@@ -66,6 +73,14 @@ def test_without_phases_it_is_refused(dot):
         fusion.reconstruct(measured(specimen, recorded.counts), guide, FusionParams())
 
 
+def test_an_element_that_no_phase_holds_is_refused(dot):
+    specimen, recorded, _ = dot
+    phases = {name: PHASES[name] for name in ("ZnSe", "InP")}
+    guide = Guide(recorded.haadf, specimen.elements, phases)
+    with pytest.raises(ValueError, match="expected a phase that holds S, found only ZnSe, InP. Na"):
+        fusion.reconstruct(measured(specimen, recorded.counts), guide, FusionParams())
+
+
 @pytest.mark.slow
 def test_an_element_without_photons_stays_empty(dot):
     specimen, recorded, _ = dot
@@ -97,3 +112,57 @@ def test_yields_are_not_told_without_ties(dot):
     maps = measured(specimen, recorded.counts)
     calibration = Calibration(maps.gain, np.full((3, 9), 0.01))
     assert inverse_yields(maps, calibration, np.eye(3)) is None
+
+
+def true_shares(specimen):
+    """``(z, x, y, share)`` of the phases in the order of `PHASES`."""
+    inp, znse, zns = truth_volumes(replace(specimen, yields=np.eye(3)))
+    return np.ascontiguousarray(np.stack([znse, zns, inp], -1).transpose(0, 2, 1, 3))
+
+
+def true_mixture(specimen):
+    n_tilts = len(specimen.tilt_deg)
+    background = np.full((3, n_tilts), specimen.phantom.background * specimen.phantom.peak)
+    return Mixture(
+        tuple(PHASES), atoms_of(PHASES, specimen.elements), specimen.yields.max(axis=1),
+        specimen.haadf_weights[[1, 2, 0]], haadf_of(PHASES), np.zeros(n_tilts), NOISE,
+        Calibration(np.ones((3, n_tilts)), background),
+    )  # fmt: skip
+
+
+def test_photons_tell_how_much_there_is_of_each_phase(dot):
+    """Whatever is there too much or too little in the volume: here a third of the shell."""
+    specimen, recorded, _ = dot
+    shares = true_shares(specimen)
+    wanted = shares.sum(axis=(0, 1, 2))[:2]
+    shares[..., 1] *= 0.67
+    maps = measured(specimen, recorded.counts)
+    projected = cropped_projector(maps.geometry, 3, whole(maps.geometry)).forward(shares)
+    has = shares.sum(axis=(0, 1, 2), dtype=np.float64)
+    told = voxels_told(true_mixture(specimen), has, projected, maps)
+    # 3300 photons of Se, 9000 of S in the fit
+    assert told[:2] == pytest.approx(wanted, rel=0.06)
+    assert told[2] == 0  # InP has no photons
+
+
+def test_shares_settle_at_what_the_photons_tell(dot):
+    """Without a pull the total variation takes a third of the shell away."""
+    specimen, recorded, _ = dot
+    maps = measured(specimen, recorded.counts)
+    crop, params = whole(maps.geometry), FusionParams(gap=0.1, purity=0.0, max_iterations=150)
+    level = level_of(
+        maps, recorded.haadf, crop, n_shares=3, tv_weight=0.6, constraint=SIMPLEX, params=params
+    )
+    start = State(np.full((N, N, N, 3), 0.02, np.float32))
+    mixture, wanted = true_mixture(specimen), true_shares(specimen).sum(axis=(0, 1, 2))
+    steps, still = Steps(plain=6, rising=0, full=0), Steps(plain=1, rising=0, full=0)
+    free = settled(level, Settled(mixture, State(start.volume.copy()), np.zeros(3)), still)
+    held = settled(level, Settled(mixture, start, np.zeros(3)), steps)
+    shell = [found.state.volume[..., 1].sum() / wanted[1] for found in (free, held)]
+    assert shell[0] < 0.85
+    assert shell[1] == pytest.approx(1, abs=0.1)
+    assert held.pull[1] < 0
+
+
+def test_the_preference_for_pure_voxels_rises_to_the_whole():
+    assert Steps(plain=2, rising=1, full=2).strengths() == [0, 0, 0.5, 1, 1]
