@@ -63,6 +63,7 @@ def two_step(measured, folder, run):
         checkpoint=folder / "checkpoint",
         element_maps=path["maps"],
         tilt_series=None,
+        kernel_params=run.train_kernel,
         weights=d,
         losses=folder / "d",
     )
