@@ -184,6 +184,31 @@ def test_a_series_without_any_photon_is_zero(rng):
     assert np.isfinite(table.to_numpy()).all()
 
 
+class Guided(nn.Module):
+    """A denoiser that notes whether photons lie where its guide is bright."""
+
+    def __init__(self):
+        super().__init__()
+        self.log_rate = nn.Parameter(torch.zeros(()))
+        self.is_on_guide = []
+
+    def forward(self, seen, shares):
+        photons, guide = seen.split(1, 1)
+        self.is_on_guide.append(bool((guide[photons > 0] == 1).all() and guide.any()))
+        return torch.exp(self.log_rate).expand_as(photons)
+
+
+def test_a_guide_lies_on_the_photons_in_training_and_after(rng):
+    guide = (rng.random((1, 3, 20, 24)) < 0.3).astype(np.float32)
+    counts = rng.poisson(4.0 * guide).astype(np.uint16)
+    params = SMALL.model_copy(update={"n_epochs": 30})
+    network = Guided()
+    train(network, counts, params, split=THINNING, guides=guide, rng=rng)
+    n_trained = len(network.is_on_guide)
+    predict_rates(network, thinned_copies(counts, DenoiseParams(), rng), guides=guide, tile_px=16)
+    assert all(network.is_on_guide) and len(network.is_on_guide) > n_trained > 20
+
+
 def test_typical_rates_are_those_of_the_specimen_and_not_of_the_vacuum():
     counts = np.zeros((2, 3, 60, 80), np.uint16)
     counts[0, :, 10:40, 30:60] = 4
