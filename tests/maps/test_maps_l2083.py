@@ -52,6 +52,7 @@ def test_fit_of_each_tilt(l2083):
     fitted = count_elements(l2083, lines, ElementMapsParams(method="fit"))
     counted = count_elements(l2083, lines, ElementMapsParams(method="windows"))
     chi2 = [tilt.chi2 for tilt in fitted.tilts]
+    log.info("chi2 of tilts %s, of their sum %.2f", np.round(chi2, 2), fitted.fit.chi2)
     assert max(chi2) <= 3.0, chi2  # 4 is promised, 2 the aim
     assert (fitted.per_map("net") >= 0).all()
     ratio = fitted.per_map("net") / counted.per_map("net")
