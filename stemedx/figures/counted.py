@@ -119,7 +119,7 @@ def spectrum_figure(table: pd.DataFrame, attrs: dict[str, Any]) -> Figure:
     axes.set(xlabel="energy (keV)", ylabel="counts per channel", ylim=(max(lowest, 1) / 2, None))
     calibration = attrs["calibration"]
     axes.set_title(
-        f"Fit of all spectra: reduced chi² {attrs['chi2_of_sum']:.2g}, "
+        f"Fit of all spectra: reduced chi² {attrs['chi2_of_sum']:.3g}, "
         f"{calibration['resolution_MnKa_eV']:.0f} eV at Mn Ka, "
         f"{1e3 * calibration['scale_keV']:.4g} eV per channel"
     )

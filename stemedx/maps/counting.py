@@ -147,7 +147,7 @@ def count_elements(
         ]
     else:
         flanks = [find_flanks(total, one, response, series.first_channel) for one in windows]
-        heights, texts = background_heights(fit, windows, flanks, len(total))
+        heights, texts = background_heights(total, fit, windows, flanks)
         tilts = [net_by_windows(counts, windows, flanks, heights) for counts in of_tilts]
         warnings += texts
     maps = count_windows(series.spectra, windows, series.shape)

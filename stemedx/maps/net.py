@@ -59,7 +59,7 @@ def net_by_windows(
 
 
 def background_heights(
-    fit: SpectrumFit, windows: Sequence[Window], flanks: Sequence[Flanks], n_channels: int
+    total: Spectrum, fit: SpectrumFit, windows: Sequence[Window], flanks: Sequence[Flanks]
 ) -> tuple[PerElement, list[str]]:
     """Return how high the background under each line is, and what the user has to know.
 
@@ -67,16 +67,17 @@ def background_heights(
     is compared with these. Tails and weak lines of other elements may fill the valleys
     beside a line: then the background is lower than the straight line between them, in the
     same proportion at all tilts where the elements are the same. Twice as high or half as
-    high and more are not believed: other lines lie in the window itself.
+    high and more are not believed: other lines lie in the window itself. Nor is a fit that
+    misses the counts in and beside the window, as without an element that is there.
 
     Parameters
     ----------
+    total
+        ``(channel)`` photons of all spectra.
     fit
-        Of the sum of all spectra.
+        Of them.
     windows, flanks
         One per element.
-    n_channels
-        Of the detector.
 
     Returns
     -------
@@ -86,19 +87,22 @@ def background_heights(
     texts
         Of the lines where it matters.
     """
-    expected = np.zeros(n_channels)
+    expected = np.zeros(len(total))
     expected[fit.model.first : fit.model.end] = fit.expected
     straight = np.ones(len(windows))
     found = net_by_windows(expected, windows, flanks, straight)
     known = _membership(fit, windows)[0] @ fit.photons[: fit.model.n_lines]
+    missed = np.abs(net_by_windows(total, windows, flanks, straight).net - found.net)
+    chance = CERTAIN * np.sqrt(found.variance)
     inside = net_by_windows(expected, windows, flanks, np.zeros(len(windows))).net
     heights, texts = straight, []
     for n, window in enumerate(windows):
         excess = found.net[n] - known[n]
-        if known[n] <= 0 or abs(excess) <= CERTAIN * np.sqrt(found.variance[n]):
+        if known[n] <= 0 or abs(excess) <= chance[n]:
             continue
         height = float((inside[n] - known[n]) / max(inside[n] - found.net[n], 1e-30))
-        believed = height if LOWEST <= height <= 1 / LOWEST else None
+        is_fitted = missed[n] <= BIAS * known[n] + chance[n]
+        believed = height if is_fitted and LOWEST <= height <= 1 / LOWEST else None
         heights[n] = believed or 1.0
         if abs(excess) > BIAS * known[n]:
             texts.append(_bias_text(window.line.name, float(excess / known[n]), believed))

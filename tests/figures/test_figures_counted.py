@@ -57,7 +57,7 @@ def test_the_spectrum_shows_the_windows_of_the_lines(text_of):
     spectrum, gain = draw_counted(MAPS, known)
     assert (spectrum.place, gain.place) == ("element_maps/spectrum", "element_maps/gain")
     text = text_of(spectrum.figure)
-    assert "reduced chi² 1.2, 133 eV at Mn Ka, 9.99 eV per channel" in text
+    assert "reduced chi² 1.25, 133 eV at Mn Ka, 9.99 eV per channel" in text
     assert {"Se_La", "S_Ka", "counts", "fit", "background"} <= set(text.split("\n"))
     (axes,) = spectrum.figure.axes
     assert [patch.get_x() for patch in axes.patches[:2]] == [1.3, 2.2]

@@ -97,7 +97,7 @@ def silicon(platinum, rng=None):
 def test_background_under_a_line_whose_valleys_hold_others(rng):
     """Of strong Pt M the tail and its weak lines fill the valleys beside Si K."""
     counts, fit, windows, flanks, share = silicon(8.0)
-    heights, (text,) = background_heights(fit, windows, flanks, 600)
+    heights, (text,) = background_heights(counts, fit, windows, flanks)
     assert heights == pytest.approx([0.55], abs=0.05)
     assert text.startswith("the windows beside Si_Ka hold lines of other elements: its background")
     straight = net_by_windows(counts, windows, flanks, np.ones(1)).net
@@ -107,7 +107,7 @@ def test_background_under_a_line_whose_valleys_hold_others(rng):
         [1.0], abs=0.02
     )
     counts, fit, *where, _ = silicon(0.0, rng)
-    heights, texts = background_heights(fit, *where, 600)
+    heights, texts = background_heights(counts, fit, *where)
     assert (heights.tolist(), texts) == ([1.0], [])
 
 
@@ -119,6 +119,16 @@ def test_a_height_that_cannot_be_believed_is_told_and_not_used():
     counts = np.zeros(600)
     counts[25:150] = model.columns[:, :2] @ np.array([1e4, 1e5]) + 20
     flanks = [find_flanks(counts, one, RESPONSE, 10)]
-    heights, (text,) = background_heights(fit_spectrum(counts, model), [one], flanks, 600)
+    heights, (text,) = background_heights(counts, fit_spectrum(counts, model), [one], flanks)
     assert heights.tolist() == [1.0]
     assert "% too many net counts; set element_maps.method to fit" in text
+
+
+def test_the_height_of_a_fit_that_misses_the_counts_is_not_used():
+    """Of an element that is there but not fitted a flank holds counts that the fit has not."""
+    counts, fit, windows, flanks, _ = silicon(8.0)
+    counts[slice(*flanks[0].above)] += 5e3
+    heights, (text,) = background_heights(counts, fit, windows, flanks)
+    assert heights.tolist() == [1.0]
+    assert text.endswith("set element_maps.method to fit")
+    assert "is set to" not in text
