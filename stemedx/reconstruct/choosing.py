@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stemedx.arrays import Pixels
 from stemedx.counts import split_counts, to_counts
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import cropped_projector
@@ -46,10 +47,10 @@ class Trial:
 def choose_weight(
     measured: Measured, penalty: Penalty, n: int, *, n_splits: int, rng: np.random.Generator
 ) -> tuple[float, list[Trial]]:
-    """Return the weight of largest held-out likelihood, and all that were tried.
+    """Return the largest weight of no less held-out likelihood, and all that were tried.
 
     From the weight of `penalty`, in steps of two to the side on which the likelihood
-    rises, as long as it does; between the steps, where a parabola is highest.
+    rises, as long as it does; between the steps as `beyond` tells.
 
     Parameters
     ----------
@@ -69,29 +70,58 @@ def choose_weight(
     for _ in range(n_splits):
         seen, unseen = (measured.with_maps(part) for part in split_counts(counts, SHARE, rng))
         splits.append(_Split(seen, unseen, penalty, n))
-    worth: dict[int, float] = {}
+    likely: dict[int, list[Pixels]] = {}
 
     def ask(step: int) -> float:
-        if step not in worth:
+        if step not in likely:
             weight = penalty.tv_weight * STEP**step
-            worth[step] = float(np.mean([split.worth(weight) for split in splits]))
-            log.info("weight %.3g: %.4f nat per held-out photon", weight, worth[step])
-        return worth[step]
+            likely[step] = [split.likely(weight) for split in splits]
+            log.info("weight %.3g: %.4f nat per held-out photon", weight, mean_of(likely[step]))
+        return mean_of(likely[step])
 
     best, way = 0, 1 if ask(0) >= ask(-1) else -1
     while abs(best) < MOST // 2 and ask(best + way) > ask(best):
         best += way
-    trials = [Trial(penalty.tv_weight * STEP**step, worth[step]) for step in sorted(worth)]
-    return penalty.tv_weight * STEP ** (best + _top(worth, best)), trials
+    trials = [Trial(penalty.tv_weight * STEP**step, ask(step)) for step in sorted(likely)]
+    return penalty.tv_weight * STEP ** (best + beyond(likely, best)), trials
 
 
-def _top(worth: dict[int, float], best: int) -> float:
-    """Return where a parabola through the best step and its neighbours is highest."""
-    if best - 1 not in worth or best + 1 not in worth:
+def mean_of(likely: list[Pixels]) -> float:
+    """Return the sum over pixels, the mean over splits."""
+    return float(np.mean([one.sum() for one in likely]))
+
+
+def beyond(likely: dict[int, list[Pixels]], best: int) -> float:
+    """Return how far from the best step to go: to the largest weight that is no worse.
+
+    A parabola through the best step and its neighbours has its top where photons set
+    aside are most likely. From there to larger weights, as long as what is lost is
+    below its standard error: photons that cannot tell the weights do not ask for the
+    smaller one, whose volume has bright voxels where two of them meet by chance. At
+    most one step.
+
+    Parameters
+    ----------
+    likely
+        Step -> nat per photon set aside, of each pixel, for each split.
+    best
+        The step of the largest sum.
+
+    References
+    ----------
+    Breiman et al. (1984), Classification and Regression Trees, ch. 3.4.3 (the rule of
+    one standard error).
+    """
+    if best - 1 not in likely or best + 1 not in likely:
         return 0.0
-    below, at, above = (worth[best + step] for step in (-1, 0, 1))
+    below, at, above = (mean_of(likely[best + step]) for step in (-1, 0, 1))
     bend = below - 2 * at + above
-    return 0.5 * (below - above) / bend if bend < 0 else 0.0
+    if bend >= 0:
+        return 0.0
+    pairs = zip(likely[best], likely[best + 1], strict=True)
+    error = np.mean([np.sqrt(((one - other) ** 2).sum()) for one, other in pairs])
+    # the loss grows with the square of the way, its standard error with the way
+    return float(0.5 * (below - above) / bend + min(error / (-0.5 * bend), 1.0))
 
 
 class _Split:
@@ -122,8 +152,8 @@ class _Split:
         scaled = None if state.tv_dual is None else state.tv_dual * ratio
         return replace(self._fit, state=replace(state, tv_dual=scaled, balance=None))
 
-    def worth(self, weight: float) -> float:
-        """Return the likelihood of the photons set aside, nat per photon."""
+    def likely(self, weight: float) -> Pixels:
+        """Return the likelihood of the photons set aside, pixel by pixel, nat per photon."""
         fit = improve(self._seen, self._start(weight), self._of(weight, 1), self._operator)
         self._fit, odds = fit, (1 - SHARE) / SHARE
         projected = self._operator.forward(fit.state.volume) * fit.scale.astype(np.float32)
@@ -136,4 +166,4 @@ class _Split:
         counts = maps_to_block(np.asarray(self._unseen.maps, np.float32))
         weights = self._unseen.weight.transpose(0, 2, 1)[..., None]
         likely = weights * (counts * np.log(expected) - expected)
-        return float(likely.sum(dtype=np.float64) / max((weights * counts).sum(), 1))
+        return likely / max((weights * counts).sum(dtype=np.float64), 1)

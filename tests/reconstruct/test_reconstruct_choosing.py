@@ -4,7 +4,7 @@ import pytest
 from stemedx.params import PoissonTvParams
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import project
-from stemedx.reconstruct.choosing import choose_weight
+from stemedx.reconstruct.choosing import beyond, choose_weight
 from stemedx.reconstruct.measured import Measured
 from stemedx.reconstruct.penalised import Penalty
 from stemedx.reconstruct.poisson_tv import reconstruct
@@ -34,7 +34,28 @@ def test_the_weight_that_held_out_photons_like_best_is_taken(measured):
     # the neighbours on either side were asked, and are worse: between them is the top
     tried = [trial.tv_weight for trial in trials]
     assert {best.tv_weight / 2, best.tv_weight * 2} <= set(tried)
-    assert best.tv_weight / 1.5 < weight < best.tv_weight * 1.5
+    assert best.tv_weight / 1.5 < weight < best.tv_weight * 3
+
+
+def likely_of(tops, noise=0.0):
+    """Three steps, two splits, ten pixels that add up to `tops`; the last errs pixel by pixel."""
+    tried = {step: [np.full(10, top / 10) for _ in "ab"] for step, top in enumerate(tops, -1)}
+    tried[1] = [one + noise * np.tile([1.0, -1.0], 5) for one in tried[1]]
+    return tried
+
+
+def test_where_photons_tell_the_weights_the_top_is_taken():
+    assert beyond(likely_of([-1.0, 0.0, -1.0]), 0) == pytest.approx(0.316, abs=1e-3)
+    assert beyond(likely_of([-100.0, 0.0, -100.0], noise=1e-3), 0) == pytest.approx(0.316, abs=1e-3)
+
+
+def test_where_photons_cannot_tell_the_larger_weight_is_taken():
+    few, many = (likely_of([-0.1, 0.0, -0.1], noise=noise) for noise in (0.01, 0.1))
+    assert 0.3 < beyond(few, 0) < beyond(many, 0)
+    # never more than one step
+    assert beyond(likely_of([-0.1, 0.0, -0.1], noise=9.0), 0) == pytest.approx(1)
+    # nothing is known of what was not asked
+    assert beyond({0: few[0], 1: few[1]}, 0) == 0.0
 
 
 def test_a_start_that_is_far_off_is_left(measured):
