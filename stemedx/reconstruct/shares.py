@@ -12,7 +12,13 @@ from stemedx.project.cropped import Crop, cropped_projector
 from stemedx.project.operators import LinearOperator
 from stemedx.reconstruct.likelihoods import BERNOULLI_AND_IMAGE, POISSON_AND_IMAGE
 from stemedx.reconstruct.measured import Measured
-from stemedx.reconstruct.mixture import Mixture, mixed, voxels_told, with_haadf_refit
+from stemedx.reconstruct.mixture import (
+    Mixture,
+    mixed,
+    voxels_told,
+    with_haadf_refit,
+    with_ratios_refit,
+)
 from stemedx.reconstruct.primal_dual import State, minimise
 from stemedx.reconstruct.problem import Constraint, Problem
 
@@ -127,8 +133,8 @@ def settled(level: Level, start: Settled, steps: Steps) -> Settled:
     raised after each solution on phases that have more voxels than their photons tell,
     and lowered on those that have less. A penalty for being between, ``purity *
     tv_weight * p (1 - p) / 2``, is raised in steps, and replaced by its tangent in each.
-    Each problem is convex, and starts from the solution before; HAADF weights and noise
-    are refitted between.
+    Each problem is convex, and starts from the solution before; ratios of yields, HAADF
+    weights and noise are refitted between.
     """
     mixture, state, pull = start.mixture, start.state, start.pull
     strengths = steps.strengths()
@@ -138,17 +144,18 @@ def settled(level: Level, start: Settled, steps: Steps) -> Settled:
         slope = (slope + pull.astype(np.float32)) * np.float32(level.tv_weight)
         state = fitted(now, mixture, state, slope)
         projected = level.operator.forward(state.volume)
-        pull = pull + _surplus(level, mixture, state.volume, projected)
+        has = state.volume.sum(axis=(0, 1, 2), dtype=np.float64)
+        mixture = with_ratios_refit(mixture, has, projected, level.measured)
+        pull = pull + _surplus(mixture, has, projected, level.measured)
         mixture = with_haadf_refit(mixture, projected, level.images)
     log.info("HAADF weights %s, pulls %s", mixture.haadf.tolist(), pull.tolist())
     return Settled(mixture, state, pull)
 
 
-def _surplus(level: Level, mixture: Mixture, volume: Block, projected: Block) -> ByShare:
+def _surplus(mixture: Mixture, voxels: ByShare, projected: Block, measured: Measured) -> ByShare:
     """Return by what share the voxels of each phase are too many; 0 if that is not told."""
-    has = volume.sum(axis=(0, 1, 2), dtype=np.float64)
-    told = voxels_told(mixture, has, projected, level.measured)
-    surplus = np.clip((has - told) / np.maximum(told, 1), -LARGEST_PULL, LARGEST_PULL)
+    told = voxels_told(mixture, voxels, projected, measured)
+    surplus = np.clip((voxels - told) / np.maximum(told, 1), -LARGEST_PULL, LARGEST_PULL)
     return np.where(mixture.is_mapped, surplus, 0)
 
 

@@ -30,10 +30,10 @@ def phases_in(
     """Return the phases with their yields and HAADF, and where they are, roughly.
 
     The HAADF tells where there is matter. There, phases that hold mapped elements share
-    all space among them: with the space given, the yields are given too. They are found
-    here once and kept, since shares and yields found together drift: fewer shares of
-    higher yield have less total variation. Phases without mapped elements start from
-    nothing.
+    all space among them: with the space given, the yields are given too. Their common
+    factor is found here once and kept, since shares and yields found together drift:
+    fewer shares of higher yield have less total variation. Phases without mapped elements
+    start from nothing.
     """
     atoms, prior = atoms_of(phases, elements), haadf_of(phases)
     is_mapped = atoms.sum(axis=0) > 0
