@@ -56,7 +56,7 @@ def run(folder, tilt_axis_deg=None, by_hand=None):
 def test_store_and_table_say_the_same(inputs, shifts):
     found, attrs, table = run(inputs, tilt_axis_deg=5.0)
     assert attrs["origin"] == "automatic"
-    assert attrs["warnings"] == []
+    assert (attrs["warnings"], attrs["axis_error_deg"]) == ([], None)
     assert (attrs["tilt_deg"], attrs["map_shape"]) == (TILTS.tolist(), list(SHAPE))
     assert attrs["made_by"]["stage"] == "align"
     assert set(attrs["made_by"]["inputs"]) == {"element_maps", "tilt_series"}

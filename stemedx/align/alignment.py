@@ -17,6 +17,8 @@ class Alignment:
     error_px: Shifts  # standard error of the shifts
     weight: Series  # of each measured pixel in a misfit, 0 to 1
     warnings: tuple[str, ...] = ()
+    # Infinite where the maps do not tell the angle; nan where it was given, or by row sums.
+    axis_error_deg: float = float("nan")
 
 
 def least_shifts(shift_px: Shifts, tilt_deg: TiltAngles) -> Shifts:

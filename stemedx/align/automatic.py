@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stemedx.align.agreement import Agreement, agreement, window_of
 from stemedx.align.alignment import Alignment, least_shifts
 from stemedx.align.coarse import axis_angle, moved, shifts_inside, shifts_of_neighbours
 from stemedx.align.doubts import turned_axis, wrong_signs
 from stemedx.align.images import above_vacuum, is_contained, of_equal_total, width_for
 from stemedx.align.refine import Match, Views, match, reduced, refine
 from stemedx.align.weights import weights_of
-from stemedx.arrays import MeasuredMaps, PerTilt, Rate, Series, Shifts, TiltAngles
+from stemedx.arrays import Angles, MeasuredMaps, PerTilt, Rate, Rates, Series, Shifts, TiltAngles
 from stemedx.params import AlignParams
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ POOR = 0.5
 OUTLYING = 2.0
 COVERED = 0.5  # a pixel of less weight is foreign
 UNSURE_PX = 3.0
+SURE_DEG = 1.5  # an angle of the axis with a larger error is not told
+STEP_DEG = 3.0
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,7 @@ class Source:
     """What an alignment is made from."""
 
     images: Rate  # (tilt, y, x), smoothed, without background
+    channels: Rates  # (channel, tilt, y, x), as measured, without background
     is_inside: bool  # the specimen lies within the field at every tilt
     warnings: tuple[str, ...]
 
@@ -39,9 +43,10 @@ def align(
 ) -> Alignment:
     """Return the alignment of a tilt series.
 
-    A specimen inside the field is aligned by its row sums and its centre of mass, a
-    larger one by its neighbours; then both by projection matching. Where something is
-    seen that not all tilts see, that is left out of account and the matching repeated.
+    A specimen inside the field is aligned by its row sums and its centre of mass, then by
+    the likelihood that all maps show one specimen, which tells the angle of the tilt axis
+    too; a larger one by its neighbours; then both by projection matching. Where something
+    is seen that not all tilts see, that is left out of account and the matching repeated.
     Where the maps tell nothing of each other nothing is moved.
 
     Parameters
@@ -55,10 +60,11 @@ def align(
     tilt_axis_deg
         Angle of the tilt axis from image y, counter-clockwise; None: searched for.
     """
-    rotation = _rotation(source, tilt_deg, params, tilt_axis_deg)
+    start = _first(source, tilt_deg, params, tilt_axis_deg)
+    rotation = np.full(len(tilt_deg), start.rotation_deg)
     views = Views(source.images, np.ones_like(source.images), tilt_deg, rotation)
     unmoved = match(views, np.zeros((len(tilt_deg), 2)))
-    found = match(views, least_shifts(_coarse(source, tilt_deg, rotation, params), tilt_deg))
+    found = match(views, least_shifts(start.shift_px, tilt_deg))
     log.info(
         "residual unmoved %.4f, after the first estimate %.4f",
         *(unmoved.residual.mean(), found.residual.mean()),
@@ -71,7 +77,13 @@ def align(
     if views.weight.min() < COVERED:
         found = refine(views, match(views, found.shift_px), params.n_refinements)
         views = _weighted(views, found)
-    return judged(source, views, found, _doubts(source, views, found, params))
+    doubts = _doubts(source, views, found, params)
+    if np.isinf(start.error_deg):
+        doubts.append(
+            "the maps do not tell the angle of the tilt axis: it is taken to lie along image y. "
+            "Set tilt_axis_deg in the sheet if it does not"
+        )
+    return replace(judged(source, views, found, doubts), axis_error_deg=start.error_deg)
 
 
 def _doubts(source: Source, views: Views, found: Match, params: AlignParams) -> list[str]:
@@ -156,10 +168,11 @@ def to_source(
     else:
         _refuse_blank(haadf, tilt_deg, "HAADF")
         images = above_vacuum(haadf, params.smooth_px)
+    channels = above_vacuum(total if haadf is None else haadf, 0.0)[None]
     if is_contained(images):
-        return Source(of_equal_total(images), True, warnings)
+        return Source(of_equal_total(images), of_equal_total(channels[0])[None], True, warnings)
     larger = "the specimen, or a neighbour, reaches the border of the field"
-    return Source(images, False, (*warnings, larger))
+    return Source(images, channels, False, (*warnings, larger))
 
 
 def _refuse_blank(images: Series, tilt_deg: TiltAngles, what: str) -> None:
@@ -172,25 +185,47 @@ def _refuse_blank(images: Series, tilt_deg: TiltAngles, what: str) -> None:
         )
 
 
-def _rotation(
+def _first(
     source: Source, tilt_deg: TiltAngles, params: AlignParams, tilt_axis_deg: float | None
-) -> PerTilt:
-    """Return the rotation that brings the tilt axis onto image y, the same for all tilts."""
-    angle = 0.0
-    if tilt_axis_deg is not None:
-        angle = -tilt_axis_deg
-    elif source.is_inside and params.axis_within_deg > 0:
-        factor = -(-source.images.shape[2] // AXIS_WIDTH_PX)
-        small = reduced(source.images, factor)
-        reach = params.max_shift_px / factor
-        angle = axis_angle(small, tilt_deg, reach, params.axis_within_deg)
-        log.info("the row sums ask for a rotation by %.1f deg (0: not told)", angle)
-    return np.full(len(tilt_deg), angle)
+) -> Agreement:
+    """Return the angle of the axis and the shifts before projection matching.
+
+    The error of the angle is infinite where the maps were asked for it and did not tell, and
+    not a number where it was given, not asked for, or told by the row sums alone.
+    """
+    angle = 0.0 if tilt_axis_deg is None else -tilt_axis_deg
+    if not source.is_inside:
+        return Agreement(angle, np.nan, _of_neighbours(source, tilt_deg, angle, params))
+    if tilt_axis_deg is not None or params.axis_within_deg == 0:
+        return replace(_agreed(source, tilt_deg, params, np.array([angle])), error_deg=np.nan)
+    n_steps = int(np.ceil(params.axis_within_deg / STEP_DEG))
+    angles = np.linspace(-params.axis_within_deg, params.axis_within_deg, 2 * n_steps + 1)
+    found = _agreed(source, tilt_deg, params, angles)
+    log.info("maps agree best rotated by %.2f +- %.2f deg", found.rotation_deg, found.error_deg)
+    if found.error_deg <= SURE_DEG:
+        return found
+    factor = -(-source.images.shape[2] // AXIS_WIDTH_PX)
+    reach = params.max_shift_px / factor
+    by_rows = axis_angle(reduced(source.images, factor), tilt_deg, reach, params.axis_within_deg)
+    log.info("the row sums ask for a rotation by %.1f deg (0: not told)", by_rows)
+    error = np.nan if by_rows else np.inf
+    return replace(_agreed(source, tilt_deg, params, np.array([by_rows])), error_deg=error)
 
 
-def _coarse(source: Source, tilt_deg: TiltAngles, rotation: PerTilt, params: AlignParams) -> Shifts:
-    if source.is_inside:
-        return shifts_inside(source.images, tilt_deg, rotation, params.max_shift_px)
+def _agreed(
+    source: Source, tilt_deg: TiltAngles, params: AlignParams, angles_deg: Angles
+) -> Agreement:
+    """Return where maps agree best, started from row sums and centres of mass."""
+    middle = np.full(len(tilt_deg), angles_deg[len(angles_deg) // 2])
+    shift_px = shifts_inside(source.images, tilt_deg, middle, params.max_shift_px)
+    window = window_of(moved(source.images, tilt_deg, middle, shift_px)[0])
+    return agreement(source.channels, tilt_deg, shift_px, angles_deg, window)
+
+
+def _of_neighbours(
+    source: Source, tilt_deg: TiltAngles, angle: float, params: AlignParams
+) -> Shifts:
+    rotation = np.full(len(tilt_deg), angle)
     upright, _ = moved(source.images, tilt_deg, rotation, np.zeros((len(tilt_deg), 2)))
     return shifts_of_neighbours(upright, tilt_deg, params.max_shift_px)
 

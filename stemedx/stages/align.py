@@ -60,6 +60,8 @@ def run(
         map_shape=list(maps.shape[2:]),
         origin="automatic" if by_hand is None else "by hand",
         warnings=list(found.warnings),
+        # None where it is not known.
+        axis_error_deg=found.axis_error_deg if np.isfinite(found.axis_error_deg) else None,
         made_by=made_by("align", params, inputs),
     )
     columns = {

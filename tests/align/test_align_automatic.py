@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from stemedx.align import automatic
+from stemedx.align.agreement import Agreement
 from stemedx.align.automatic import align, align_by_hand, to_source
 from stemedx.params import AlignParams
 from tests.align.ellipsoids import CHAIN, DOT, TILTS, error_px, project_ellipsoids
@@ -45,6 +46,15 @@ def test_noisy_haadf_of_a_chain_with_its_axis_tilted_and_off_centre(rng, shifts)
     assert error_px(found.shift_px, shifts) < 0.3  # the project's aim
 
 
+def test_an_axis_that_nothing_tells_is_told_of(rng):
+    ball = (((3.0, -2.0, 4.0), (9.0, 9.0, 9.0), 1.0),)
+    images = project_ellipsoids(ball, np.zeros((len(TILTS), 2)))
+    found = aligned(counts(rng, images, 1000), axis_within_deg=6.0)
+    assert np.isinf(found.axis_error_deg)
+    assert not found.rotation_deg.any()
+    assert "do not tell the angle of the tilt axis" in found.warnings[-1]
+
+
 @pytest.mark.parametrize("seed", [2])
 def test_a_thousand_photons_per_map(seed):
     rng = np.random.default_rng(seed)
@@ -74,7 +84,7 @@ def test_noise_moves_nothing_and_says_so(rng, caplog):
 
 def test_nothing_is_moved_that_fits_better_where_it_is(rng, shifts, monkeypatch):
     misled = np.where(np.arange(len(TILTS))[:, None] % 2, 1.5, -1.5) * np.ones(2)
-    monkeypatch.setattr(automatic, "_coarse", lambda *_: misled)
+    monkeypatch.setattr(automatic, "_agreed", lambda *_: Agreement(0.0, 0.0, misled))
     maps = counts(rng, project_ellipsoids(DOT, 0 * shifts), 3000)
     assert not aligned(maps, n_refinements=0).shift_px.any()
 

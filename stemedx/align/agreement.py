@@ -1,0 +1,255 @@
+"""Tilt axis and shifts by which maps agree best as views of one specimen."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import ndimage
+
+from stemedx.align.one_specimen import BLUR_PX, N_X, RADIUS, Likelihood, SpecimenModel
+from stemedx.arrays import Angles, Modes, Rate, Rates, Shifts, Spread, TiltAngles
+
+ROUNDS = 8
+FINE_DEG = 0.75
+APART_DEG = 2.0
+WORTH = 0.02  # of a logarithm of a likelihood
+DAMPING = 1e-3
+MOST_DAMPING = 1e3
+
+
+@dataclass(frozen=True)
+class Window:
+    """The part of the aligned frame that holds the specimen, on a coarser grid."""
+
+    pixel_px: float  # its pixel, in pixels of the maps
+    n_y: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Where maps agree best, and how far the angle may be off."""
+
+    rotation_deg: float
+    error_deg: float  # infinite where the maps do not tell
+    shift_px: Shifts
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Maps blurred to the window's grid, their slopes, and the model of what they show."""
+
+    model: SpecimenModel
+    window: Window
+    images: Spread  # (field, channel, tilt, y, x) spline coefficients: values, slopes along y, x
+
+    def sampled(self, rotation_deg: float, place_px: Shifts) -> Spread:
+        """Return ``(field, channel, tilt, y, x)`` in the window, centred at these places."""
+        turn = _turn(rotation_deg).T
+        points = _points(self.window)
+        centre = (np.array(self.images.shape[3:]) - 1) / 2
+        found = np.empty((*self.images.shape[:3], self.window.n_y, N_X))
+        for tilt, place in enumerate(place_px):
+            at = np.tensordot(turn, points, 1) + (place + centre)[:, None, None]
+            for field, channel in np.ndindex(self.images.shape[:2]):
+                one = self.images[field, channel, tilt]
+                found[field, channel, tilt] = ndimage.map_coordinates(one, at, prefilter=False)
+        return found
+
+
+@dataclass
+class _Fit:
+    """Places of the window in each map at an angle, and how unlikely they are."""
+
+    place_px: Shifts
+    unlikely: Spread  # (channel, wave), up to a constant
+
+
+def agreement(
+    channels: Rates,
+    tilt_deg: TiltAngles,
+    start: Shifts,
+    angles_deg: Angles,
+    window: Window,
+) -> Agreement:
+    """Return the best of angles, and of shifts at each.
+
+    The likelihood is maximal over shifts at each angle tried, and the angle lies at the
+    vertex of a parabola through the best. Its error is that of a likelihood whose model
+    need not be true (White 1982, Econometrica 50, 1-25): the slopes of its parts, which
+    ought to cancel, say how far noise moves the vertex.
+
+    Parameters
+    ----------
+    channels
+        ``(channel, tilt, y, x)`` without background: elements, or HAADF.
+    tilt_deg
+        ``(tilt,)`` degrees.
+    start
+        ``(tilt, axis)`` shifts at the middle one of the angles.
+    angles_deg
+        ``(angle,)`` rotations to try, rising; one: that is taken.
+    window
+        From `window_of`.
+    """
+    seen = _seen(channels, tilt_deg, window)
+    angle = float(angles_deg[len(angles_deg) // 2])
+    place = -start @ _turn(angle)
+    for _ in range(2):
+        how = _likelihood(seen, angle, place)
+        fits = _profile(seen, how, angles_deg, place)
+        angle = min(fits, key=lambda one: fits[one].unlikely.sum())
+        place = fits[angle].place_px
+    if len(angles_deg) == 1:
+        return Agreement(angle, 0.0, -place @ _turn(angle).T)
+    rough, broad = _vertex(fits)
+    how = _likelihood(seen, angle, place)
+    fits = _profile(seen, how, angle + FINE_DEG * np.arange(-4, 5), place)
+    best, error = _vertex(fits)
+    # Where nothing tells, noise makes a dent here and there.
+    error = max(error, broad) if abs(best - rough) < APART_DEG else np.inf
+    nearest = min(fits, key=lambda one: abs(one - best))
+    last = _fitted(seen, how, best, fits[nearest].place_px)
+    return Agreement(best, error, -last.place_px @ _turn(best).T)
+
+
+def window_of(aligned: Rate) -> Window:
+    """Return the window that holds what aligned images show.
+
+    Parameters
+    ----------
+    aligned
+        ``(tilt, y, x)`` without background.
+    """
+    bright = np.percentile(aligned, 99, axis=(1, 2))[:, None, None]
+    body = np.where(aligned > 0.2 * bright, aligned, 0).astype(np.float64)
+    x = np.abs(np.arange(aligned.shape[2]) - (aligned.shape[2] - 1) / 2)
+    y = np.abs(np.arange(aligned.shape[1]) - (aligned.shape[1] - 1) / 2)
+    radius = max(_reach(columns, x) for columns in body.sum(axis=1))
+    height = max(_reach(rows, y) for rows in body.sum(axis=2))
+    pixel = max(1.15 * radius / (RADIUS * N_X), 0.25)
+    n_y = 2 * int(np.ceil((1.15 * height) / pixel + 2 * BLUR_PX))
+    return Window(pixel, n_y)
+
+
+def _reach(profile: Spread, distance: Spread) -> float:
+    """Return the distance within which nearly all of a profile lies."""
+    order = np.argsort(distance)
+    share = np.cumsum(profile[order]) / max(profile.sum(), 1e-12)
+    return float(distance[order][min(int(np.searchsorted(share, 0.995)), len(order) - 1)])
+
+
+def _seen(channels: Rates, tilt_deg: TiltAngles, window: Window) -> _Seen:
+    width = BLUR_PX * window.pixel_px
+    fields = [
+        ndimage.gaussian_filter(channels, (0, 0, width, width), (0, 0, *order), np.float64)
+        for order in ((0, 0), (1, 0), (0, 1))
+    ]
+    coefficients = np.empty((3, *channels.shape))
+    for at in np.ndindex(coefficients.shape[:3]):
+        coefficients[at] = ndimage.spline_filter(fields[at[0]][at[1:]])
+    return _Seen(SpecimenModel(tilt_deg, window.n_y), window, coefficients)
+
+
+def _likelihood(seen: _Seen, angle: float, place: Shifts) -> Likelihood:
+    return seen.model.likelihood(seen.model.modes(seen.sampled(angle, place)[0]))
+
+
+def _profile(seen: _Seen, how: Likelihood, angles_deg: Angles, place: Shifts) -> dict[float, _Fit]:
+    """Return the best places at each angle, each started from those at the nearest before."""
+    fits: dict[float, _Fit] = {}
+    middle = angles_deg[len(angles_deg) // 2]
+    for angle in sorted(angles_deg.tolist(), key=lambda one: abs(one - middle)):
+        near = min(fits, key=lambda one: abs(one - angle)) if fits else None
+        fits[angle] = _fitted(seen, how, angle, place if near is None else fits[near].place_px)
+    return fits
+
+
+def _fitted(seen: _Seen, how: Likelihood, angle: float, place: Shifts) -> _Fit:
+    """Return the places of greatest likelihood at an angle, by damped Newton steps."""
+    maps = seen.sampled(angle, place)
+    modes = seen.model.modes(maps[0])
+    best = _Fit(place, _unlikely(seen.model, how, modes))
+    curvature = _curvature(seen.model, how, maps)
+    free = _free(seen.model.tilt_deg, angle)
+    stiff = np.diag(curvature).max() * len(curvature) * free @ free.T
+    damping = DAMPING
+    for _ in range(ROUNDS):
+        slope = _slope(seen.model, how, modes, maps)
+        damped = curvature + stiff + damping * np.diag(np.diag(curvature))
+        step = np.linalg.solve(damped, free @ (free.T @ slope) - slope).reshape(-1, 2)
+        maps = seen.sampled(angle, best.place_px + step)
+        tried = seen.model.modes(maps[0])
+        found = _Fit(best.place_px + step, _unlikely(seen.model, how, tried))
+        gain = float(best.unlikely.sum() - found.unlikely.sum())
+        if gain > 0:
+            best, modes, damping = found, tried, damping / 5
+        else:
+            maps, damping = seen.sampled(angle, best.place_px), 8 * damping
+        if 0 < gain < WORTH or damping > MOST_DAMPING:
+            break
+    return best
+
+
+def _unlikely(model: SpecimenModel, how: Likelihood, modes: Modes) -> Spread:
+    product = np.einsum("cki,cki->ck", modes.conj(), _times(how.rather, modes)).real
+    return 0.5 * model.times * product
+
+
+def _slope(model: SpecimenModel, how: Likelihood, modes: Modes, maps: Spread) -> Spread:
+    """Return how unlikelihood grows with the places, ``(tilt and axis,)``."""
+    pull = model.adjoint(_times(how.rather, modes))
+    return np.sum(maps[1:] * pull, axis=(1, 3, 4)).T.ravel()
+
+
+def _curvature(model: SpecimenModel, how: Likelihood, maps: Spread) -> Spread:
+    """Return about how steep unlikelihood is in the places."""
+    n, m = len(model.tilt_deg), model.basis.shape[1]
+    parts = [model.modes(part) for part in maps[1:]]
+    columns = np.zeros((*parts[0].shape, n, 2), np.complex128)
+    for axis, part in enumerate(parts):
+        for tilt in range(n):
+            at = slice(tilt * m, (tilt + 1) * m)
+            columns[:, :, at, tilt, axis] = part[:, :, at]
+    columns = columns.reshape(*parts[0].shape, 2 * n)
+    weighted = model.times[:, None, None] * (how.one @ columns)
+    return np.einsum("ckia,ckib->ab", columns.conj(), weighted, optimize=True).real
+
+
+def _free(tilt_deg: TiltAngles, angle: float) -> Spread:
+    """Return an orthonormal basis of the places that only move the specimen."""
+    tilt = np.deg2rad(tilt_deg)
+    none = np.zeros_like(tilt)
+    moves = [(none + 1, none), (none, np.cos(tilt)), (none, np.sin(tilt))]
+    columns = [(np.stack(move, axis=1) @ _turn(angle)).ravel() for move in moves]
+    return np.linalg.qr(np.stack(columns, axis=1))[0]
+
+
+def _vertex(fits: dict[float, _Fit]) -> tuple[float, float]:
+    """Return the angle of least unlikelihood, and its error; infinite at an end."""
+    angles = np.array(sorted(fits))
+    parts = np.stack([fits[angle].unlikely.ravel() for angle in angles.tolist()])
+    total = parts.sum(axis=1)
+    best = int(total.argmin())
+    near = slice(max(best - 2, 0), best + 3)
+    bend, slope, _ = np.polyfit(angles[near] - angles[best], total[near], 2)
+    if best in (0, len(total) - 1) or bend <= 0:
+        return float(angles[best]), np.inf
+    slopes = np.polyfit(angles[near] - angles[best], parts[near], 2)[1]
+    spread = max(np.std(slopes) * np.sqrt(len(slopes)), np.sqrt(2 * bend))
+    return float(angles[best] - slope / (2 * bend)), float(spread / (2 * bend))
+
+
+def _times(kernels: Spread, modes: Modes) -> Modes:
+    return np.einsum("ckij,ckj->cki", kernels, modes, optimize=True)
+
+
+def _points(window: Window) -> Spread:
+    """Return where the pixels of a window lie, ``(axis, y, x)`` pixels from its centre."""
+    points = np.indices((window.n_y, N_X)).astype(np.float64)
+    centre = (np.array([window.n_y, N_X]) - 1) / 2
+    return (points - centre[:, None, None]) * window.pixel_px
+
+
+def _turn(rotation_deg: float) -> Spread:
+    """Return the rotation counter-clockwise as displayed, in (y, x)."""
+    angle = np.deg2rad(rotation_deg)
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
