@@ -37,6 +37,7 @@ bench: .venv/.test
 	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/fidelity.py
 	$(BIN)/python bench/memory.py
+	$(BIN)/python bench/spectra.py --series 8 --tilts 5
 	$(BIN)/python bench/denoising.py
 	$(BIN)/python bench/nanorod.py
 	$(BIN)/python bench/alignment.py simulated masks timed
