@@ -266,7 +266,7 @@ class TrainDenoiserParams(AdversarialParams):
     n_summed_frames: int = Field(5, ge=1)
     """method paper: frames that are added up to what the network sees of a map."""
 
-    min_updates: int = Field(600, ge=1)
+    min_updates: int = Field(300, ge=1)
     """method thinning: updates that a training has at least: few maps need more epochs."""
 
     share_min: float = Field(0.3, gt=0, lt=1)

@@ -17,8 +17,9 @@ from stemedx.tensors import Scalar
 
 log = logging.getLogger(__name__)
 N_ROWS = 25  # of the table of losses
-# Standard errors by which held-out data are predicted worse than at best
-SIGNIFICANT, CLEAR = 2.0, 4.0
+# Standard errors by which held-out data are predicted worse than at best. Two are no reason: the
+# best of many rows is good by chance, too.
+CLEAR = 4.0
 TINY = 1e-12
 
 
@@ -62,7 +63,7 @@ def fit(
     """Train `network` in place.
 
     Where data are set apart, training ends early when they are predicted clearly worse
-    than before. If they are significantly so at the end, the network is as it was at best.
+    than before; the network is then as it was at best.
 
     Parameters
     ----------
@@ -111,7 +112,7 @@ def fit(
             checkpoint.keep(training)
     if checkpoint is not None:
         checkpoint.write(training)  # what follows may be killed too
-    if training.rise > SIGNIFICANT:
+    if training.rise > CLEAR:
         network.load_state_dict(training.best)
     network.eval()
     log.info("trained with %d updates: %s", training.step, training.rows[-1])
