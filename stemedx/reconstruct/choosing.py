@@ -159,11 +159,16 @@ class _Split:
         projected = self._operator.forward(fit.state.volume) * fit.scale.astype(np.float32)
         # as in the end: what the penalty takes from the whole is given back
         projected *= dose(self._seen, projected, fit.calibration).astype(np.float32)
-        expected = odds * (
+        rate = (
             projected * fit.calibration.gain.T[:, None, None]
             + fit.calibration.background.T[:, None, None]
         )
         counts = maps_to_block(np.asarray(self._unseen.maps, np.float32))
         weights = self._unseen.weight.transpose(0, 2, 1)[..., None]
-        likely = weights * (counts * np.log(expected) - expected)
+        if self._seen.signal == "hits":
+            # of a hit only this is known: it was there, and fell to one of the two parts
+            chance = -odds * np.expm1(-rate)
+            likely = weights * (counts * np.log(chance) + (1 - counts) * np.log1p(-chance))
+        else:
+            likely = weights * (counts * np.log(odds * rate) - odds * rate)
         return likely / max((weights * counts).sum(dtype=np.float64), 1)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -35,6 +37,13 @@ def test_the_weight_that_held_out_photons_like_best_is_taken(measured):
     tried = [trial.tv_weight for trial in trials]
     assert {best.tv_weight / 2, best.tv_weight * 2} <= set(tried)
     assert best.tv_weight / 1.5 < weight < best.tv_weight * 3
+
+
+def test_hits_of_several_photons_want_no_larger_weight(measured):
+    """Half of the pixels within the ball hold more than one photon."""
+    clipped = np.minimum(measured.maps, 1)
+    hits = replace(measured, maps=clipped, signal="hits")
+    assert choose(hits, 0.5)[0] < 2 * choose(measured, 0.5)[0]
 
 
 def likely_of(tops, noise=0.0):
