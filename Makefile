@@ -36,6 +36,7 @@ bench: .venv/.test
 	$(BIN)/python bench/solvers.py
 	$(BIN)/python bench/growth.py
 	$(BIN)/python bench/fidelity.py
+	$(BIN)/python bench/fusion.py
 	$(BIN)/python bench/memory.py
 	$(BIN)/python bench/spectra.py --series 8 --tilts 5
 	$(BIN)/python bench/denoising.py
