@@ -135,9 +135,14 @@ def main():
                     folders.append(folder)
         names = [f"dot{seed}" for seed in range(asked.specimens - 1)]
         params = RunConfig().train_end_to_end.model_copy(
-            update={"specimens": names[:-1], "held_out": names[-1:], "n_epochs": asked.epochs,
-                    "n_first_epochs": asked.epochs * 2 // 3, "patch_px": 16}
-        )  # fmt: skip
+            update={
+                "specimens": tuple(names[:-1]),
+                "held_out": tuple(names[-1:]),
+                "n_epochs": asked.epochs,
+                "n_first_epochs": asked.epochs * 2 // 3,
+                "patch_px": 16,
+            }
+        )
         volumes, training, applying = by_end_to_end(folders, tmp, params)
         volumes_row(f"seed {seed} T, new to it", "", volumes, truth, applying)
         print(f"T was trained in {training:.0f} CPU s; losses:")
