@@ -14,6 +14,8 @@ from rsciio import hspy
 from scipy import ndimage
 from skimage.registration import phase_cross_correlation
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
 from stemedx.align.drift import find_drift, move_frames, to_frame_source
 from stemedx.params import DriftParams
 
