@@ -8,8 +8,9 @@ not by the solvers' projector.
 
 Stress rows are compared with the same seed and peak without stress. `weights`: HAADF per voxel
 of ZnSe 20 % above and of ZnS and InP 20 % below what the atomic numbers tell (`weights_back`: the
-other way round); `misaligned`: each tilt displaced, 1 px rms, and not told; `diffused`: Se and S
-exchanged over 2 px (standard deviation); `missing`: InP is in the specimen, not in the list.
+other way round); `misaligned`: each tilt displaced along x and y, 1 px rms each, and not told;
+`diffused`: Se and S exchanged over 2 px (standard deviation); `missing`: InP is in the specimen,
+not in the list.
 """
 
 import argparse
@@ -55,8 +56,8 @@ STRESS = {
     "noisy": Row({"haadf_snr": 8.0}),
     "weights": Row(weights=(0.8, 1.2, 0.8)),
     "weights_back": Row(weights=(1.2, 0.8, 1.2)),
-    # uniform within +- this has an rms length of 1
-    "misaligned": Row({"shift_px": 1.5**0.5}),
+    # uniform within +- this has a standard deviation of 1
+    "misaligned": Row({"shift_px": 3**0.5}),
     "diffused": Row(is_diffused=True),
     "missing": Row(phases=("ZnSe", "ZnS")),
 }
