@@ -43,6 +43,12 @@ def test_a_ball_does_not_tell_its_axis(rng, shifts):
     assert agreed(noisy(rng, ROUND, shifts, 5.0), shifts).error_deg > 1.5  # SURE_DEG
 
 
+def test_an_angle_that_the_rough_search_does_not_confirm_is_not_told(rng, shifts, monkeypatch):
+    vertices = iter([(0.0, 0.3), (5.0, 0.3)])
+    monkeypatch.setattr(module, "_vertex", lambda fits: next(vertices))
+    assert np.isinf(agreed(noisy(rng, CHAIN, shifts, 5.0), shifts).error_deg)
+
+
 def test_a_given_angle_is_kept(rng, shifts):
     start = shifts + rng.normal(0, 0.7, shifts.shape)
     found = agreed(noisy(rng, CHAIN, shifts, 5.0), start, np.array([5.0]))
