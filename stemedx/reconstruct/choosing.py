@@ -1,9 +1,10 @@
 """The weight of the penalty, chosen by the photons it has not seen.
 
 No truth and no eye is asked: a part of the photons is set aside, the rest is solved
-with one weight after the other, each from the solution before, and the weight that makes
-the photons set aside most likely is taken. On maps binned by half as much as for the
-start: large voxels are smooth by themselves, and want less weight than small ones.
+with one weight after the other, each from the solution before, and each element takes
+the weight that makes its own photons set aside most likely: a thin shell wants less
+than a solid core. On maps binned by half as much as for the start: large voxels are
+smooth by themselves, and want less weight than small ones.
 """
 
 import logging
@@ -11,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stemedx.arrays import Pixels
+from stemedx.arrays import ByElement, Pixels
 from stemedx.counts import split_counts, to_counts
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import cropped_projector
@@ -38,19 +39,20 @@ MOST = 9  # weights that are tried at most
 
 @dataclass(frozen=True)
 class Trial:
-    """A weight for all photons, and what it was worth: nat per photon set aside."""
+    """A weight for all photons, and what it was worth to each element: nat per photon set aside."""
 
     tv_weight: float
-    nat_per_photon: float
+    nat_per_photon: tuple[float, ...]
 
 
-def choose_weight(
+def choose_weights(
     measured: Measured, penalty: Penalty, n: int, *, n_splits: int, rng: np.random.Generator
-) -> tuple[float, list[Trial]]:
+) -> tuple[ByElement, list[Trial]]:
     """Return the largest weight of no less held-out likelihood, and all that were tried.
 
-    From the weight of `penalty`, in steps of two to the side on which the likelihood
-    rises, as long as it does; between the steps as `beyond` tells.
+    For each element its own. All have one weight in each trial, from that of `penalty` in
+    steps of two, until each element has liked one better than both its neighbours;
+    between the steps as `beyond` tells.
 
     Parameters
     ----------
@@ -64,6 +66,14 @@ def choose_weight(
         Splits whose likelihoods are averaged.
     rng
         Draws the photons that are set aside.
+
+    Returns
+    -------
+    weights
+        ``(element)`` nat per square pixel of edge; an element without photons has the
+        mean of the others.
+    trials
+        In order of weight.
     """
     counts = to_counts(measured.maps, [1.0] * len(measured.maps), rng)
     splits = []
@@ -71,24 +81,52 @@ def choose_weight(
         seen, unseen = (measured.with_maps(part) for part in split_counts(counts, SHARE, rng))
         splits.append(_Split(seen, unseen, penalty, n))
     likely: dict[int, list[Pixels]] = {}
+    present = np.flatnonzero((counts * measured.weight).any(axis=(1, 2, 3))).tolist()
+    while steps := _to_ask(likely, present):
+        step = min(steps, key=lambda step: (abs(step), step))
+        weight = penalty.tv_weight * STEP**step
+        likely[step] = [split.likely(weight) for split in splits]
+        log.info("weight %.3g: %s nat per held-out photon", weight, _worth(likely[step]).round(4))
+    powers = np.full(len(counts), np.nan)
+    for element in present:
+        own = _of_element(likely, element)
+        best = _best(own)
+        powers[element] = best + beyond(own, best)
+    powers[np.isnan(powers)] = np.nanmean(powers)
+    trials = [
+        Trial(penalty.tv_weight * STEP**step, tuple(_worth(likely[step]).tolist()))
+        for step in sorted(likely)
+    ]
+    return penalty.tv_weight * STEP**powers, trials
 
-    def ask(step: int) -> float:
-        if step not in likely:
-            weight = penalty.tv_weight * STEP**step
-            likely[step] = [split.likely(weight) for split in splits]
-            log.info("weight %.3g: %.4f nat per held-out photon", weight, mean_of(likely[step]))
-        return mean_of(likely[step])
 
-    best, way = 0, 1 if ask(0) >= ask(-1) else -1
-    while abs(best) < MOST // 2 and ask(best + way) > ask(best):
-        best += way
-    trials = [Trial(penalty.tv_weight * STEP**step, ask(step)) for step in sorted(likely)]
-    return penalty.tv_weight * STEP ** (best + beyond(likely, best)), trials
+def _to_ask(likely: dict[int, list[Pixels]], elements: list[int]) -> set[int]:
+    """Return steps that were not asked, beside those that an element likes best."""
+    if not likely:
+        return {0}
+    best = {_best(_of_element(likely, element)) for element in elements}
+    beside = {step + side for step in best for side in (-1, 1)}
+    return {step for step in beside - set(likely) if abs(step) <= MOST // 2}
+
+
+def _of_element(likely: dict[int, list[Pixels]], element: int) -> dict[int, list[Pixels]]:
+    """Return what one element makes of each step."""
+    return {step: [one[..., element] for one in splits] for step, splits in likely.items()}
+
+
+def _worth(splits: list[Pixels]) -> np.ndarray:
+    """Return ``(element)`` sums over pixels, the mean over splits."""
+    return np.mean([one.sum(axis=(0, 1, 2), dtype=np.float64) for one in splits], axis=0)
+
+
+def _best(likely: dict[int, list[Pixels]]) -> int:
+    """Return the step of the largest sum."""
+    return max(likely, key=lambda step: mean_of(likely[step]))
 
 
 def mean_of(likely: list[Pixels]) -> float:
     """Return the sum over pixels, the mean over splits."""
-    return float(np.mean([one.sum() for one in likely]))
+    return float(np.mean([one.sum(dtype=np.float64) for one in likely]))
 
 
 def beyond(likely: dict[int, list[Pixels]], best: int) -> float:
@@ -153,7 +191,10 @@ class _Split:
         return replace(self._fit, state=replace(state, tv_dual=scaled, balance=None))
 
     def likely(self, weight: float) -> Pixels:
-        """Return the likelihood of the photons set aside, pixel by pixel, nat per photon."""
+        """Return the likelihood of the photons set aside, nat per photon of each element.
+
+        ``(tilt, x, y, element)``: what each pixel adds.
+        """
         fit = improve(self._seen, self._start(weight), self._of(weight, 1), self._operator)
         self._fit, odds = fit, (1 - SHARE) / SHARE
         projected = self._operator.forward(fit.state.volume) * fit.scale.astype(np.float32)
@@ -171,4 +212,4 @@ class _Split:
             likely = weights * (counts * np.log(chance) + (1 - counts) * np.log1p(-chance))
         else:
             likely = weights * (counts * np.log(odds * rate) - odds * rate)
-        return likely / max((weights * counts).sum(dtype=np.float64), 1)
+        return likely / np.maximum((weights * counts).sum(axis=(0, 1, 2), dtype=np.float64), 1)

@@ -43,7 +43,7 @@ class Fit:
     state
         Of the solver: the volume in units of `scale`, within `crop`.
     scale
-        ``(element)`` photons per voxel of solid matter.
+        ``(element)`` photons per voxel of solid matter, over the relative weight of edges.
     calibration
         Gains, of mean 1 for each element, and backgrounds.
     checks
@@ -177,6 +177,20 @@ def with_dose(measured: Measured, fit: Fit) -> Fit:
     operator = cropped_projector(measured.geometry, len(measured.maps), fit.crop)
     projected = operator.forward(fit.state.volume) * fit.scale.astype(np.float32)
     return replace(fit, scale=fit.scale * dose(measured, projected, fit.calibration))
+
+
+def weighted(fit: Fit, relative: ByElement) -> Fit:
+    """Return the fit in units in which the edges of each element cost so many times as much.
+
+    Parameters
+    ----------
+    fit
+        Of a volume alone: what is dual to it is dropped.
+    relative
+        ``(element)`` weight over that of the penalty.
+    """
+    volume = fit.state.volume * relative.astype(np.float32)
+    return replace(fit, state=State(volume), scale=fit.scale / relative)
 
 
 def dose_scaled_weight(coarse: Measured, fit: Fit, n: int) -> float:

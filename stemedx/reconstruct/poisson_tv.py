@@ -8,7 +8,7 @@ import numpy as np
 from stemedx.params import PoissonTvParams
 from stemedx.project.blocks import block_to_volumes
 from stemedx.project.cropped import pad
-from stemedx.reconstruct.choosing import N_ROUNDS, choose_weight
+from stemedx.reconstruct.choosing import N_ROUNDS, choose_weights
 from stemedx.reconstruct.measured import Measured, Reconstruction, binned, without_hot_pixels
 from stemedx.reconstruct.penalised import (
     Fit,
@@ -19,6 +19,7 @@ from stemedx.reconstruct.penalised import (
     first_fit,
     solve,
     to_fine,
+    weighted,
     with_dose,
 )
 
@@ -60,14 +61,17 @@ def reconstruct(measured: Measured, params: PoissonTvParams) -> Reconstruction:
         params.gap,
         params.max_iterations,
     )
-    if params.tv_weight is None and params.n_splits and measured.maps.any():
+    weights = np.full(len(measured.maps), penalty.tv_weight)
+    if params.tv_weight is None and params.n_splits and (measured.maps * measured.weight).any():
         rng = np.random.default_rng(params.seed)
-        weight, trials = choose_weight(measured, penalty, n, n_splits=params.n_splits, rng=rng)
-        penalty = replace(penalty, tv_weight=weight)
-        facts["trials"] = [[trial.tv_weight, trial.nat_per_photon] for trial in trials]
-    fit = to_fine(solve(coarse, fit, coarser(penalty, n), N_ROUNDS), measured, n)
+        weights, trials = choose_weights(measured, penalty, n, n_splits=params.n_splits, rng=rng)
+        penalty = replace(penalty, tv_weight=float(np.exp(np.log(weights).mean())))
+        facts["trials"] = [[trial.tv_weight, *trial.nat_per_photon] for trial in trials]
+    fit = solve(coarse, weighted(fit, weights / penalty.tv_weight), coarser(penalty, n), N_ROUNDS)
+    fit = to_fine(fit, measured, n)
     fit = with_dose(measured, solve(measured, fit, penalty, 1))
-    return Reconstruction(_volumes(fit, measured), {**facts, **facts_of(fit, penalty)})
+    facts["tv_weight"] = weights.tolist()
+    return Reconstruction(_volumes(fit, measured), {**facts, **facts_of(fit)})
 
 
 def groups(params: PoissonTvParams, n_elements: int) -> tuple[int, ...]:
@@ -75,11 +79,10 @@ def groups(params: PoissonTvParams, n_elements: int) -> tuple[int, ...]:
     return tuple(range(n_elements)) if params.coupling == "separate" else (0,) * n_elements
 
 
-def facts_of(fit: Fit, penalty: Penalty) -> dict[str, Any]:
+def facts_of(fit: Fit) -> dict[str, Any]:
     """Return what a reader of the volume wants to know of the solution."""
     checks = [[c.iteration, c.objective, c.bound] for c in fit.checks]
     return {
-        "tv_weight": penalty.tv_weight,
         "gain": fit.calibration.gain.tolist(),
         "background": fit.calibration.background.tolist(),
         "convergence": {"columns": ["iteration", "objective", "bound"], "rows": checks},

@@ -6,7 +6,7 @@ import pytest
 from stemedx.params import PoissonTvParams
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import project
-from stemedx.reconstruct.choosing import beyond, choose_weight
+from stemedx.reconstruct.choosing import beyond, choose_weights
 from stemedx.reconstruct.measured import Measured
 from stemedx.reconstruct.penalised import Penalty
 from stemedx.reconstruct.poisson_tv import reconstruct
@@ -25,25 +25,35 @@ def measured(rng):
     return Measured(maps, Geometry(TILT_DEG, 14, 20), "counts", zeros + 1, zeros, weight)
 
 
-def choose(measured, start, seed=0):
-    penalty = Penalty(start, *list(vars(PENALTY).values())[1:])
-    return choose_weight(measured, penalty, 1, n_splits=1, rng=np.random.default_rng(seed))
+def choose(measured, start, seed=0, group=(0, 0)):
+    penalty = replace(PENALTY, tv_weight=start, group=group)
+    return choose_weights(measured, penalty, 1, n_splits=1, rng=np.random.default_rng(seed))
 
 
-def test_the_weight_that_held_out_photons_like_best_is_taken(measured):
-    weight, trials = choose(measured, 0.5)
-    best = max(trials, key=lambda trial: trial.nat_per_photon)
-    # the neighbours on either side were asked, and are worse: between them is the top
+def test_each_element_takes_the_weight_that_its_own_held_out_photons_like_best(measured):
+    weights, trials = choose(measured, 0.5)
     tried = [trial.tv_weight for trial in trials]
-    assert {best.tv_weight / 2, best.tv_weight * 2} <= set(tried)
-    assert best.tv_weight / 1.5 < weight < best.tv_weight * 3
+    for element, weight in enumerate(weights):
+        best = max(trials, key=lambda trial: trial.nat_per_photon[element])
+        # the neighbours on either side were asked, and are worse: between them is the top
+        assert {best.tv_weight / 2, best.tv_weight * 2} <= set(tried)
+        assert best.tv_weight / 1.5 < weight < best.tv_weight * 3
+    assert weights[0] != weights[1]
+
+
+def test_an_element_without_photons_takes_the_weight_of_the_others(measured):
+    maps = np.concatenate((measured.maps, 0 * measured.maps[:1]))
+    zeros = np.zeros((3, 7))
+    more = replace(measured, maps=maps, gain=zeros + 1, background=zeros)
+    weights = choose(more, 0.5, group=(0, 0, 0))[0]
+    assert weights[2] == pytest.approx(np.sqrt(weights[0] * weights[1]))
 
 
 def test_hits_of_several_photons_want_no_larger_weight(measured):
     """Half of the pixels within the ball hold more than one photon."""
     clipped = np.minimum(measured.maps, 1)
     hits = replace(measured, maps=clipped, signal="hits")
-    assert choose(hits, 0.5)[0] < 2 * choose(measured, 0.5)[0]
+    assert (choose(hits, 0.5)[0] < 2 * choose(measured, 0.5)[0]).all()
 
 
 def likely_of(tops, noise=0.0):
@@ -68,8 +78,8 @@ def test_where_photons_cannot_tell_the_larger_weight_is_taken():
 
 
 def test_a_start_that_is_far_off_is_left(measured):
-    weight, trials = choose(measured, 8.0)
-    assert weight < 5
+    weights, trials = choose(measured, 8.0)
+    assert weights.max() < 5
     assert len(trials) > 3
 
 
@@ -82,8 +92,9 @@ def test_the_seed_chooses_the_photons_that_are_set_aside(measured):
 def test_the_method_tells_what_it_tried(measured):
     params = PoissonTvParams(n_splits=1, gap=0.05, max_iterations=200)
     facts = reconstruct(measured, params).facts
-    tried = [weight for weight, _ in facts["trials"]]
-    assert min(tried) < facts["tv_weight"] < max(tried)
+    tried = [weight for weight, *_ in facts["trials"]]
+    assert [len(row) for row in facts["trials"]] == [3] * len(tried)
+    assert all(min(tried) < weight < max(tried) for weight in facts["tv_weight"])
     by_dose = reconstruct(measured, params.model_copy(update={"n_splits": 0})).facts
     assert "trials" not in by_dose
-    assert by_dose["tv_weight"] > 0
+    assert min(by_dose["tv_weight"]) > 0

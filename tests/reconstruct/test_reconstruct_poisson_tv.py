@@ -12,7 +12,16 @@ from stemedx.params import PoissonTvParams
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import project
 from stemedx.reconstruct.measured import Measured, binned, without_hot_pixels
-from stemedx.reconstruct.penalised import around, first_fit, support, to_fine, typical
+from stemedx.reconstruct.penalised import (
+    Penalty,
+    around,
+    first_fit,
+    solve,
+    support,
+    to_fine,
+    typical,
+    weighted,
+)
 from stemedx.reconstruct.poisson_tv import reconstruct
 
 TILT_DEG = np.arange(-60, 61, 20.0)
@@ -48,7 +57,7 @@ def test_it_finds_shape_yield_gain_and_background(measured, truth):
     # some hundred photons in each map
     assert np.array(found.facts["gain"]) == pytest.approx(GAIN, abs=0.2)
     assert np.mean(found.facts["background"]) == pytest.approx(0.05, rel=0.15)
-    assert found.facts["tv_weight"] == 0.5
+    assert found.facts["tv_weight"] == [0.5, 0.5]
     assert found.facts["convergence"]["rows"][-1][0] > 0
 
 
@@ -67,6 +76,28 @@ def test_photons_in_vacuum_do_not_become_bright_voxels(sparse, truth):
     near = binary_dilation(truth.max(axis=0) > 0, np.ones((3, 3, 3)), iterations=4)
     solid = np.quantile(found, 0.99, axis=(1, 2, 3))
     assert (found[:, ~near].max(axis=1) < 0.1 * solid).all()
+
+
+def test_edges_of_an_element_cost_as_much_as_it_is_weighted(measured):
+    """Twice the weight on all is twice the penalty; on one element, it is smoother alone."""
+    fit = first_fit(measured)
+    penalty = Penalty(0.5, (0, 1), 0.005, 2000)
+    both = solve(measured, fit, replace(penalty, tv_weight=1.0), 1)
+    halves = [weighted(fit, np.array(relative)) for relative in ([2.0, 2.0], [1.0, 2.0])]
+    all_twice, one_twice = (solve(measured, half, penalty, 1) for half in halves)
+
+    def volume(found, element):
+        return (found.state.volume * found.scale.astype(np.float32))[..., element]
+
+    for element in (0, 1):
+        norm = np.linalg.norm(volume(both, element))
+        # what the gap leaves open
+        assert np.linalg.norm(volume(all_twice, element) - volume(both, element)) < 0.05 * norm
+    once = volume(solve(measured, fit, penalty, 1), 0)
+    assert np.linalg.norm(volume(one_twice, 0) - once) < 0.05 * np.linalg.norm(once)
+    twice = volume(both, 1)
+    assert np.linalg.norm(volume(one_twice, 1) - twice) < 0.05 * np.linalg.norm(twice)
+    assert np.linalg.norm(once - volume(both, 0)) > 0.1 * np.linalg.norm(once)
 
 
 def test_two_runs_agree_to_the_last_bit(measured):
