@@ -23,6 +23,7 @@ from stemedx.reconstruct.penalised import (
     Fit,
     Penalty,
     coarser,
+    fine_box,
     first_fit,
     improve,
     solve,
@@ -173,7 +174,7 @@ class _Split:
         more = min(n, 2)
         coarse = binned(self._seen, more)
         fit = solve(coarse, first_fit(coarse), self._of(self._weight, more), N_ROUNDS)
-        self._fit = to_fine(fit, self._seen, more)
+        self._fit = to_fine(fit, self._seen, more, fine_box(fit, self._seen, more))
         self._operator = cropped_projector(
             self._seen.geometry, len(self._seen.maps), self._fit.crop
         )

@@ -20,6 +20,7 @@ from stemedx.reconstruct.penalised import (
     Fit,
     coarse_factor,
     dose_scaled_weight,
+    fine_box,
     first_fit,
     to_fine,
 )
@@ -84,7 +85,8 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     mixture, shares = phases_in(level, fit, guide.elements, guide.phases)
     start = Settled(mixture, State(softened(shares)), np.zeros(len(mixture.names)))
     rough = settled(level, start, COARSE)
-    fine = to_fine(Fit(rough.state, fit.scale, mixture.calibration, [], crop), measured, n)
+    fit = Fit(rough.state, fit.scale, mixture.calibration, [], crop)
+    fine = to_fine(fit, measured, n, fine_box(fit, measured, n))
     level = _level(measured, images, fine.crop, guide, weight, params)
     mixture = with_haadf_refit(
         on_finer_grid(rough.mixture, n), level.operator.forward(fine.state.volume), level.images

@@ -15,7 +15,7 @@ from stemedx.arrays import Block, ByElement, Mask
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import Crop, cropped_projector, whole
 from stemedx.project.operators import LinearOperator
-from stemedx.reconstruct.calibration import Calibration, calibrate, dose, first_calibration
+from stemedx.reconstruct.calibration import Calibration, calibrate, first_calibration
 from stemedx.reconstruct.expectation import mlem
 from stemedx.reconstruct.likelihoods import BERNOULLI, POISSON
 from stemedx.reconstruct.measured import Measured
@@ -135,6 +135,11 @@ class Penalty:
 
 def improve(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOperator) -> Fit:
     """Return the solution for the fit's calibration, and the calibration for it."""
+    return calibrated(measured, solution(measured, fit, penalty, operator), operator)
+
+
+def solution(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOperator) -> Fit:
+    """Return the solution for the fit's calibration."""
     factor = (fit.calibration.gain * fit.scale[:, None]).T
     problem = Problem(
         operator,
@@ -153,7 +158,7 @@ def improve(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOper
     )  # fmt: skip
     log.info("objective %.6g, gap %.3g nat after %d iterations", checks[-1].objective,
              checks[-1].gap, checks[-1].iteration)  # fmt: skip
-    return calibrated(measured, replace(fit, state=state, checks=checks), operator)
+    return replace(fit, state=state, checks=checks)
 
 
 def solve(measured: Measured, fit: Fit, penalty: Penalty, n_rounds: int) -> Fit:
@@ -166,17 +171,6 @@ def solve(measured: Measured, fit: Fit, penalty: Penalty, n_rounds: int) -> Fit:
     for _ in range(n_rounds - 1):
         fit = within_support(measured, improve(measured, fit, loose, operator), operator)
     return improve(measured, fit, penalty, operator)
-
-
-def with_dose(measured: Measured, fit: Fit) -> Fit:
-    """Return the fit whose volume holds as many photons as the maps tell.
-
-    The penalty makes edges lower, and with them the whole: one factor for each element
-    brings the photons back, and with them the stoichiometry.
-    """
-    operator = cropped_projector(measured.geometry, len(measured.maps), fit.crop)
-    projected = operator.forward(fit.state.volume) * fit.scale.astype(np.float32)
-    return replace(fit, scale=fit.scale * dose(measured, projected, fit.calibration))
 
 
 def weighted(fit: Fit, relative: ByElement) -> Fit:
@@ -219,29 +213,33 @@ def coarser(penalty: Penalty, n: int) -> Penalty:
     return replace(penalty, tv_weight=penalty.tv_weight * n**2)
 
 
-def to_fine(fit: Fit, measured: Measured, n: int) -> Fit:
-    """Return a coarse fit as a start on the full grid, in a box around the specimen."""
-    fine = _on_finer_grid(fit.state.volume, measured, n)
+def fine_box(fit: Fit, measured: Measured, n: int) -> Crop:
+    """Return the box on the full grid in which the specimen of a coarse fit can be."""
     if fit.inside is None:
-        inside, crop = None, around(fine)
-    else:
-        present = _on_finer_grid(fit.inside, measured, n)
-        crop = box_of(present)
-        inside = np.ascontiguousarray(present[crop.z, crop.x, crop.y])
-        log.info("%d voxels in %s of %s may hold the specimen", inside.sum(), crop.shape,
-                 present.shape)  # fmt: skip
-    volume = np.ascontiguousarray(fine[crop.z, crop.x, crop.y])
+        return around(_on_finer_grid(fit.state.volume, measured, n, whole(measured.geometry)))
+    present = _on_finer_grid(fit.inside, measured, n, whole(measured.geometry))
+    crop = box_of(present)
+    log.info("%d voxels in %s of %s may hold the specimen", present.sum(), crop.shape,
+             present.shape)  # fmt: skip
+    return crop
+
+
+def to_fine(fit: Fit, measured: Measured, n: int, crop: Crop) -> Fit:
+    """Return a coarse fit as a start on the full grid, within a box of it."""
+    volume = _on_finer_grid(fit.state.volume, measured, n, crop)
+    inside = None if fit.inside is None else _on_finer_grid(fit.inside, measured, n, crop)
     background = fit.calibration.background / n**2
     calibration = Calibration(fit.calibration.gain, background)
     return Fit(State(volume), fit.scale / n**3, calibration, [], crop, inside)
 
 
-def _on_finer_grid(coarse: np.ndarray, measured: Measured, n: int) -> np.ndarray:
-    """Return a block with each voxel repeated n times, and those of the edge to the end."""
+def _on_finer_grid(coarse: np.ndarray, measured: Measured, n: int, crop: Crop) -> np.ndarray:
+    """Return a box of a block with each voxel repeated n times, those of the edge to the end."""
     geometry, fine = measured.geometry, coarse
-    for axis, size in enumerate((geometry.n_x, geometry.n_x, geometry.n_y)):
+    sizes, wanted = (geometry.n_x, geometry.n_x, geometry.n_y), (crop.z, crop.x, crop.y)
+    for axis, (size, some) in enumerate(zip(sizes, wanted, strict=True)):
         # the middle of what was cut stays in the middle
-        index = (np.arange(size) - size % n // 2) // n
+        index = (np.arange(size)[some] - size % n // 2) // n
         fine = np.take(fine, np.clip(index, 0, coarse.shape[axis] - 1), axis=axis)
     return fine
 

@@ -6,21 +6,17 @@ from typing import Any
 import numpy as np
 
 from stemedx.params import PoissonTvParams
-from stemedx.project.blocks import block_to_volumes
-from stemedx.project.cropped import pad
 from stemedx.reconstruct.choosing import N_ROUNDS, choose_weights
 from stemedx.reconstruct.measured import Measured, Reconstruction, binned, without_hot_pixels
+from stemedx.reconstruct.overlapping import Whole, solve_by_rows
 from stemedx.reconstruct.penalised import (
-    Fit,
     Penalty,
     coarse_factor,
     coarser,
     dose_scaled_weight,
     first_fit,
     solve,
-    to_fine,
     weighted,
-    with_dose,
 )
 
 
@@ -68,10 +64,9 @@ def reconstruct(measured: Measured, params: PoissonTvParams) -> Reconstruction:
         penalty = replace(penalty, tv_weight=float(np.exp(np.log(weights).mean())))
         facts["trials"] = [[trial.tv_weight, *trial.nat_per_photon] for trial in trials]
     fit = solve(coarse, weighted(fit, weights / penalty.tv_weight), coarser(penalty, n), N_ROUNDS)
-    fit = to_fine(fit, measured, n)
-    fit = with_dose(measured, solve(measured, fit, penalty, 1))
+    found = solve_by_rows(measured, fit, penalty, n)
     facts["tv_weight"] = weights.tolist()
-    return Reconstruction(_volumes(fit, measured), {**facts, **facts_of(fit)})
+    return Reconstruction(found.volumes, {**facts, **facts_of(found)})
 
 
 def groups(params: PoissonTvParams, n_elements: int) -> tuple[int, ...]:
@@ -79,16 +74,16 @@ def groups(params: PoissonTvParams, n_elements: int) -> tuple[int, ...]:
     return tuple(range(n_elements)) if params.coupling == "separate" else (0,) * n_elements
 
 
-def facts_of(fit: Fit) -> dict[str, Any]:
+def facts_of(found: Whole) -> dict[str, Any]:
     """Return what a reader of the volume wants to know of the solution."""
-    checks = [[c.iteration, c.objective, c.bound] for c in fit.checks]
+    columns = ["slab", "iteration", "objective", "bound"]
+    rows = [
+        [slab, check.iteration, check.objective, check.bound]
+        for slab, checks in enumerate(found.checks)
+        for check in checks
+    ]
     return {
-        "gain": fit.calibration.gain.tolist(),
-        "background": fit.calibration.background.tolist(),
-        "convergence": {"columns": ["iteration", "objective", "bound"], "rows": checks},
+        "gain": found.calibration.gain.tolist(),
+        "background": found.calibration.background.tolist(),
+        "convergence": {"columns": columns, "rows": rows},
     }
-
-
-def _volumes(fit: Fit, measured: Measured) -> np.ndarray:
-    block = fit.state.volume * fit.scale.astype(np.float32)
-    return block_to_volumes(pad(block, fit.crop, measured.geometry))

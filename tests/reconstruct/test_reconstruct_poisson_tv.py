@@ -15,6 +15,7 @@ from stemedx.reconstruct.measured import Measured, binned, without_hot_pixels
 from stemedx.reconstruct.penalised import (
     Penalty,
     around,
+    fine_box,
     first_fit,
     solve,
     support,
@@ -58,7 +59,7 @@ def test_it_finds_shape_yield_gain_and_background(measured, truth):
     assert np.array(found.facts["gain"]) == pytest.approx(GAIN, abs=0.2)
     assert np.mean(found.facts["background"]) == pytest.approx(0.05, rel=0.15)
     assert found.facts["tv_weight"] == [0.5, 0.5]
-    assert found.facts["convergence"]["rows"][-1][0] > 0
+    assert found.facts["convergence"]["rows"][-1][1] > 0
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_support_and_box_hold_the_specimen(truth):
 
 def test_a_coarse_fit_starts_the_fine_one_in_its_place(measured, truth):
     fit = first_fit(binned(measured, 2))
-    fine = to_fine(fit, measured, 2)
+    fine = to_fine(fit, measured, 2, fine_box(fit, measured, 2))
     padded = np.zeros((24, 24, 18, 2))
     padded[fine.crop.z, fine.crop.x, fine.crop.y] = fine.state.volume * fine.scale
     assert padded.sum() == pytest.approx((fit.state.volume * fit.scale).sum(), rel=0.02)
