@@ -5,14 +5,20 @@ Light on purpose (pydantic only): the Snakefile imports it on every start.
 
 import csv
 import re
+from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from stemedx.params import Phases, to_lines
+from stemedx.params import NAME, Phases, to_lines
 
-RESERVED = ("simulated", "tables", "networks", "figures", "halves", "ensemble")
+# Folders that the batch has beside those of its specimens, or may have.
+RESERVED = (
+    *("simulated", "tables", "networks", "figures", "halves", "ensemble"),
+    *("logs", "benchmarks", "checkpoints"),
+)
 LINE = re.compile(r"[A-Z][a-z]?(_[KLM][a-z]?[0-9]?)?")
 
 
@@ -22,15 +28,16 @@ def _list(text: str | list[str]) -> list[str]:
 
 
 def _optional(cell: object) -> object:
-    return cell or None
+    return None if cell == "" else cell
 
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Lines = Annotated[tuple[str, ...], BeforeValidator(_list), Field(min_length=1)]
 Text = Annotated[str | None, BeforeValidator(_optional)]
-Positive = Annotated[float, Field(gt=0)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 PositiveNumber = Annotated[Positive | None, BeforeValidator(_optional)]
-Number = Annotated[float | None, BeforeValidator(_optional)]
+Angle = Annotated[float, Field(ge=-180, le=180)]
+AnyAngle = Annotated[Angle | None, BeforeValidator(_optional)]
 Signal = Annotated[Literal["counts", "hits", "intensity"] | None, BeforeValidator(_optional)]
 
 
@@ -39,7 +46,7 @@ class SheetRow(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
-    specimen: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")
+    specimen: str = Field(pattern=NAME)
     raw: str = Field(min_length=1)
     elements: Lines
     tilts: Text = None
@@ -47,7 +54,7 @@ class SheetRow(BaseModel):
     pixel_nm: PositiveNumber = None
     signal: Signal = None
     kind: Literal["series", "map"] = "series"
-    tilt_axis_deg: Number = None
+    tilt_axis_deg: AnyAngle = None
     phases: Names = ()
     size_images: Text = None
     alignment: Text = None
@@ -82,31 +89,82 @@ def read_sheet(path: Path) -> dict[str, SheetRow]:
     """
     if not path.is_file():
         raise ValueError(f"{path}: no such sample sheet. Set `samples` in the configuration.")
-    with path.open(newline="", encoding="utf-8-sig") as lines:
-        reader = csv.DictReader(lines, delimiter="\t", restkey="_surplus")
-        header = reader.fieldnames or []
-        missing = [name for name in ("specimen", "raw", "elements") if name not in header]
-        if missing:
-            raise ValueError(
-                f"{path}: no column {', '.join(map(repr, missing))} in the header, found "
-                f"{', '.join(map(repr, header)) or 'an empty file'}. The sheet is separated "
-                "by tabs."
-            )
-        rows: dict[str, SheetRow] = {}
-        faults: list[str] = []
-        for number, fields in enumerate(reader, start=2):
-            found = _row(fields, f"{path}, line {number}", path.parent, faults)
-            if found is None:
-                continue
-            if found.specimen.lower() in {name.lower() for name in rows}:
-                faults.append(f"{path}, line {number}: specimen {found.specimen!r} "
-                              "is listed twice; give each its own name.")  # fmt: skip
-            rows[found.specimen] = found
+    rows: dict[str, SheetRow] = {}
+    faults: list[str] = []
+    for where, fields in _lines(path):
+        found = _row(fields, where, path.parent, faults)
+        if found is None:
+            continue
+        if found.specimen.lower() in {name.lower() for name in rows}:
+            faults.append(f"{where}: specimen {found.specimen!r} is listed twice; give each its "
+                          "own name.")  # fmt: skip
+        rows[found.specimen] = found
     if not rows and not faults:
         faults.append(f"{path}: no specimens. Add a row for each.")
     if faults:
         raise ValueError("\n".join(faults))
     return rows
+
+
+def _lines(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the filled lines of a sheet: where each is, and its cells by column."""
+    reader = csv.DictReader(
+        StringIO(_text(path), newline=""), delimiter="\t", restkey="_surplus", strict=True
+    )
+    try:
+        _insist_header(path, list(reader.fieldnames or []))
+        for fields in reader:
+            where = f"{path}, line {reader.line_num}"
+            if any("\n" in cell or "\r" in cell for cell in fields.values() if cell):
+                raise csv.Error("a cell goes on in the next line")
+            if any(fields.values()):
+                yield where, fields
+    except csv.Error as fault:
+        raise ValueError(
+            f"{path}, line {reader.reader.line_num}: {fault}. A cell that begins with a double quote must "
+            "end with one; remove it, or write two for each."
+        ) from None
+
+
+def _text(path: Path) -> str:
+    """Return what a sheet says, without the mark that some programs begin a file with."""
+    remedy = "Save the sheet as tab-separated text in UTF-8."
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        line = fault.object[: fault.start].count(b"\n") + 1
+        raise ValueError(
+            f"{path}, line {line}: expected text in UTF-8, found the byte "
+            f"0x{fault.object[fault.start]:02x}. {remedy}"
+        ) from None
+    if "\0" in text:
+        line = text[: text.index("\0")].count("\n") + 1
+        raise ValueError(f"{path}, line {line}: expected text, found a zero byte. {remedy}")
+    return text
+
+
+def _insist_header(path: Path, header: list[str]) -> None:
+    """Refuse a header that lacks a column, has one twice, or one that is nearly known."""
+    missing = [name for name in ("specimen", "raw", "elements") if name not in header]
+    if missing:
+        raise ValueError(
+            f"{path}: no column {', '.join(map(repr, missing))} in the header, found "
+            f"{', '.join(map(repr, header)) or 'an empty file'}. The sheet is separated by tabs."
+        )
+    known = {_plain(name): name for name in SheetRow.model_fields}
+    for name in header:
+        if name and header.count(name) > 1:
+            raise ValueError(f"{path}: column {name!r} is there twice. Remove one of them.")
+        if name not in SheetRow.model_fields and _plain(name) in known:
+            raise ValueError(
+                f"{path}: column {name!r} would not be read. Write {known[_plain(name)]!r}, or "
+                "give it another name if something else is meant."
+            )
+
+
+def _plain(name: str) -> str:
+    """Return a name of a column without what is easily mistaken: case, spaces, plural."""
+    return re.sub(r"[^a-z]", "", name.lower()).removesuffix("s")
 
 
 def _row(fields: dict[str, str], where: str, folder: Path, faults: list[str]) -> SheetRow | None:

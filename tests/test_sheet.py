@@ -49,19 +49,27 @@ def test_lines_name_their_elements(tmp_path):
 
 
 def test_a_row_survives_the_way_through_a_rule(tmp_path):
-    row = read_sheet(sheet(tmp_path, "np1\traw\tSe_La,S\t0.4", header=f"{HEADER}\tpixel_nm"))["np1"]
+    header = f"{HEADER}\tpixel_nm\ttilt_axis_deg"
+    row = read_sheet(sheet(tmp_path, "np1\traw\tSe_La,S\t0.4\t0", header=header))["np1"]
+    assert row.tilt_axis_deg == 0  # known to be 0, not unknown
     assert SheetRow.model_validate(row.model_dump(mode="json")) == row
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("../up\traw\tSe", r"line 2: specimen = '../up': String should match pattern"),
+        ("../up\traw\tSe", r"line 2: specimen = '../up': expected letters, digits, _ and -"),
         ("np1\t\tSe", "line 2: raw: Field required"),
         ("np1\traw\tselenium", "'selenium' is neither an element symbol nor an X-ray line"),
         ("np1\traw\tSe,Se_La", "an element is listed twice in Se,Se_La"),
         ("np1\traw\tSe\tx", "line 2: 1 more fields than the header has"),
         ("tables\traw\tSe", "specimen 'tables': the name is taken"),
+        ("logs\traw\tSe", "specimen 'logs': the name is taken"),
+        ('np1\traw\tSe\n"np2\tb\tSe\nnp3\tc\tSe', "line 4: unexpected end of data. A cell that"),
+        ('np1\t"raw\nnp2\tb\tS"\tSe', "line 3: a cell goes on in the next line"),
+        ('np1\t"a" b\tSe', "line 2: .* expected after"),
+        ("np1\traw\x00\tSe", "line 2: expected text, found a zero byte"),
+        ("\n\nnp1\traw\tse", "line 4: elements: 'se' is neither"),
     ],
 )
 def test_a_fault_is_named_with_line_and_value(tmp_path, line, message):
@@ -73,6 +81,9 @@ def test_a_fault_is_named_with_line_and_value(tmp_path, line, message):
     ("column", "value", "message"),
     [
         ("pixel_nm", "-1", "pixel_nm = '-1': .*greater than 0"),
+        ("pixel_nm", "inf", "pixel_nm = 'inf': .*finite number"),
+        ("tilt_axis_deg", "nan", "tilt_axis_deg = 'nan': .*180"),
+        ("tilt_axis_deg", "400", "tilt_axis_deg = '400': .*180"),
         ("pixel_nm", "wide", "pixel_nm = 'wide': .*valid number"),
         ("signal", "photons", "signal = 'photons': .*'counts', 'hits' or 'intensity'"),
         ("frames", "3", "frames: expected first:last, counted from 1 .* found '3'"),
@@ -91,6 +102,36 @@ def test_frames_count_from_one_and_include_the_last(tmp_path):
     row = read_sheet(sheet(tmp_path, "np1\traw\tSe\t3:7", header=header))["np1"]
     assert list(row.frame_range) == [2, 3, 4, 5, 6]
     assert read_sheet(sheet(tmp_path, "np1\traw\tSe"))["np1"].frame_range is None
+
+
+@pytest.mark.parametrize("line", ["", "\t\t"])
+def test_a_line_without_content_is_none(tmp_path, line):
+    assert list(read_sheet(sheet(tmp_path, line, "np1\traw\tSe", line))) == ["np1"]
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        (f"{HEADER}\tPixel_nm", "column 'Pixel_nm' would not be read. Write 'pixel_nm'"),
+        (f"{HEADER}\ttilt", "column 'tilt' would not be read. Write 'tilts'"),
+        (f"{HEADER}\tsignal ", "column 'signal ' would not be read. Write 'signal'"),
+        (f"{HEADER}\traw", "column 'raw' is there twice"),
+    ],
+)
+def test_a_column_that_would_be_ignored_in_silence_is_refused(tmp_path, header, message):
+    with pytest.raises(ValueError, match=message):
+        read_sheet(sheet(tmp_path, "np1\traw\tSe\t0.4", header=header))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "line", "byte"), [("latin-1", 2, "0xfc"), ("utf-16", 1, "0xff")]
+)
+def test_a_sheet_in_another_encoding_is_named(tmp_path, encoding, line, byte):
+    path = tmp_path / "samples.tsv"
+    path.write_bytes(f"{HEADER}\nnp1\tM\u00fcller\tSe\n".encode(encoding))
+    message = f"samples.tsv, line {line}: expected text in UTF-8, found the byte {byte}. Save"
+    with pytest.raises(ValueError, match=message):
+        read_sheet(path)
 
 
 @pytest.mark.parametrize("second", ["np1", "NP1"])
