@@ -15,13 +15,16 @@ from pydantic import (
     model_validator,
 )
 
-Fraction = Field(gt=0, lt=1)
+# Of specimens and phantoms, which become folders.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_-]*$"
 
 
 class Model(BaseModel):
     """Immutable; a misspelt key is an error, not a default."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False
+    )
 
 
 class Seeded(Model):
@@ -97,14 +100,22 @@ class PhantomParams(Model):
 class SimulateParams(Seeded):
     """Parameters of the stage `simulate`."""
 
-    phantoms: dict[str, PhantomParams] = {}
+    phantoms: dict[Annotated[str, Field(pattern=NAME)], PhantomParams] = {}
     """Name -> phantom. A sheet names the raw files of phantom x as `simulated/x`."""
+
+    @field_validator("phantoms")
+    @classmethod
+    def _apart(cls, phantoms: dict[str, PhantomParams]) -> dict[str, PhantomParams]:
+        for name in phantoms:
+            if name.lower() in ("truth", "logs", "benchmarks"):
+                raise ValueError(f"phantom {name!r}: the name is taken; choose another")
+        return phantoms
 
 
 class IngestParams(Model):
     """Parameters of the stage `ingest`."""
 
-    min_keV: float = Field(0.2, ge=0)  # noqa: N815
+    min_keV: float = Field(0.2, ge=0, le=10)  # noqa: N815
     """Channels below hold the zero peak of the detector and are left out, keV."""
 
 
@@ -138,6 +149,12 @@ class ElementMapsParams(Seeded):
 
     resolution_MnKa_eV: float = Field(140.0, gt=50, lt=300)  # noqa: N815
     """Detector resolution at Mn Ka where the file does not tell, eV."""
+
+    @model_validator(mode="after")
+    def _rising(self) -> "ElementMapsParams":
+        if self.fit_from_keV >= self.fit_to_keV:
+            raise ValueError("fit_from_keV must be below fit_to_keV")
+        return self
 
 
 class AlignParams(Model):
@@ -567,7 +584,7 @@ class ResolutionParams(Model):
     splits: int = Field(1, ge=0, le=50)
     """Pairs of half data sets that go the whole way; 0 leaves the resolution unmeasured."""
 
-    thresholds: tuple[float, ...] = (0.5, 0.143)
+    thresholds: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = Field((0.5, 0.143), min_length=1)
     """Values of the FSC whose crossings are reported; the first is the headline."""
 
     mask_threshold: float = Field(0.25, gt=0, lt=1)
@@ -635,7 +652,7 @@ LATER_STAGES = (
 class RunConfig(Model):
     """The whole of config.yaml."""
 
-    samples: str = "samples.tsv"
+    samples: str = Field("samples.tsv", min_length=1)
     """Path of the sample sheet."""
 
     results: str = "results"
@@ -685,6 +702,14 @@ class RunConfig(Model):
                         "Remove the section."
                     )
         return config
+
+    @field_validator("results")
+    @classmethod
+    def _a_folder(cls, value: str) -> str:
+        folder = value.rstrip("/")
+        if not folder or set("{}<>") & set(folder):  # the workflow would take them for wildcards
+            raise ValueError("expected a folder, without any of { } < >")
+        return folder
 
     @field_validator("methods")
     @classmethod
@@ -750,9 +775,18 @@ def to_lines(error: ValidationError, source: str) -> list[str]:
     lines = []
     for fault in error.errors():
         key = ".".join(map(str, fault["loc"]))
-        wanted = fault["msg"].removeprefix("Value error, ")
         found = f" = {fault['input']!r}" if key and fault["type"] != "missing" else ""
-        if fault["type"] == "extra_forbidden":
-            wanted = "unknown key; check its spelling, or remove it"
+        wanted = _wanted(fault["type"], fault["msg"])
         lines.append(f"{source}: {key}{found}: {wanted}" if key else f"{source}: {wanted}")
     return lines
+
+
+def _wanted(kind: str, message: str) -> str:
+    """Return what pydantic expected, in words of YAML and of the sheet."""
+    if kind == "extra_forbidden":
+        return "unknown key; check its spelling, or remove it"
+    if kind == "string_pattern_mismatch":
+        return "expected letters, digits, _ and -, the first of them a letter or a digit"
+    if kind == "model_type":
+        return "expected keys below it; remove it to take the defaults"
+    return message.removeprefix("Value error, ").replace("tuple", "list").replace("Tuple", "List")

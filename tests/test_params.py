@@ -56,6 +56,16 @@ def test_the_other_configurations_are_valid(path):
         ({"align": {"max_shift_px": -3}}, "c.yaml: align.max_shift_px = -3: .*equal to 0"),
         ({"device": "tpu"}, "c.yaml: device = 'tpu': .*'auto', 'cpu' or 'cuda'"),
         ({"methods": []}, r"c.yaml: methods = \[\]: .*at least 1"),
+        ({"methods": "sirt"}, "methods = 'sirt': Input should be a valid list"),
+        ({"reconstruct": {"sirt": None}}, "sirt = None: expected keys below it"),
+        ({"results": "/"}, "results = '/': expected a folder"),
+        ({"results": "{dose}"}, "results = '{dose}': expected a folder, without any of"),
+        ({"resolution": {"thresholds": []}}, r"thresholds = \[\]: List should have at least 1"),
+        ({"resolution": {"thresholds": [0.5, 50]}}, "thresholds.1 = 50: .*less than 1"),
+        ({"align": {"max_shift_px": float("inf")}}, "max_shift_px = inf: .*finite number"),
+        ({"element_maps": {"fit_from_keV": 9, "fit_to_keV": 2}}, "must be below fit_to_keV"),
+        ({"simulate": {"phantoms": {"../x": {"shape": "rod"}}}}, "expected letters, digits"),
+        ({"simulate": {"phantoms": {"truth": {"shape": "rod"}}}}, "'truth': the name is taken"),
         ({"methods": ["sort"]}, "unknown method 'sort'; known: fbp, sirt"),
         ({"methods": ["sirt", "sirt"]}, "listed twice"),
         ({"reconstruct": {"sirt": {"filter_px": 10}}}, "sirt.filter_px = 10: must be odd"),
@@ -84,6 +94,10 @@ def test_every_fault_has_its_line():
     with pytest.raises(ValueError, match="seed") as caught:
         check_config({"seed": -1, "device": "tpu"}, "c.yaml")
     assert len(str(caught.value).splitlines()) == 2
+
+
+def test_a_slash_at_the_end_of_results_changes_nothing():
+    assert check_config({"results": "/data/out/"}, "c.yaml").results == "/data/out"
 
 
 @pytest.mark.parametrize("method", LATER_METHODS)
