@@ -121,8 +121,8 @@ def _lines(path: Path) -> Iterator[tuple[str, dict[str, str]]]:
                 yield where, fields
     except csv.Error as fault:
         raise ValueError(
-            f"{path}, line {reader.reader.line_num}: {fault}. A cell that begins with a double quote must "
-            "end with one; remove it, or write two for each."
+            f"{path}, line {reader.reader.line_num}: {fault}. A cell that begins with a double "
+            "quote must end with one; remove it, or write two for each."
         ) from None
 
 
