@@ -90,6 +90,8 @@ def test_fusion_reads_haadf_and_phases(stores, truth):
     volumes, attrs = store.read_volumes(stores["volume"])
     assert (attrs["elements"], attrs["units"]) == (["Se", "S"], "count/nm")
     assert (attrs["shares"], attrs["shared_by_halves"]) == (["heavy", "light"], "HAADF")
+    assert "warnings" not in attrs
+    assert attrs["made_by"]["warnings"] == []
     for element in range(2):
         assert np.corrcoef(volumes[element].ravel(), truth[element].ravel())[0, 1] > 0.65
 

@@ -86,6 +86,7 @@ def warnings(
         )
     said += _of_denoiser(facts["denoised_by"])
     said += _of_end_to_end(facts)
+    said += _told_by_methods(facts["made_by"])
     said += _of_signal(facts["signal"])
     said.append(
         "Values in count/nm are photons, not composition: elements differ in how readily they "
@@ -125,12 +126,20 @@ def _of_end_to_end(facts: dict[str, Any]) -> list[str]:
     place = "this specimen among them" if facts["specimen"] in origin["trained_on"] else (
         "this specimen is none of them"
     )  # fmt: skip
-    said = [
+    return [
         f"end_to_end repeats what a network has learned from the two_step volumes of {known} "
         f"({place}), faults included. Its resolution is not measured: that network has seen "
         "whole data, so two halves that went through it would agree on more than they measured."
     ]
-    return said + [f"end_to_end: {doubt}." for doubt in origin["warnings"]]
+
+
+def _told_by_methods(made_by: dict[str, Any]) -> list[str]:
+    """Return what methods found wrong with the data they were given."""
+    return [
+        f"{method}: {doubt}."
+        for method, origin in made_by.items()
+        for doubt in (origin or {}).get("warnings", ())
+    ]
 
 
 def _of_truth(shells: list[Row]) -> list[str]:

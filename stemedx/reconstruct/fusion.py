@@ -1,11 +1,15 @@
 """The method `fusion`: element maps and HAADF explained together."""
 
+import logging
+from dataclasses import replace
+
 import numpy as np
 
 from stemedx.arrays import Series
 from stemedx.params import FusionParams
 from stemedx.project.blocks import block_to_volumes
 from stemedx.project.cropped import Crop, pad, whole
+from stemedx.reconstruct.dark import doubts
 from stemedx.reconstruct.haadf import without_vacuum
 from stemedx.reconstruct.measured import (
     Guide,
@@ -13,9 +17,10 @@ from stemedx.reconstruct.measured import (
     Reconstruction,
     binned,
     binned_images,
+    gaps_in,
     without_hot_pixels,
 )
-from stemedx.reconstruct.mixture import Mixture, on_finer_grid, with_haadf_refit, with_yields
+from stemedx.reconstruct.mixture import on_finer_grid, with_haadf_refit, with_yields
 from stemedx.reconstruct.penalised import (
     Fit,
     coarse_factor,
@@ -27,8 +32,9 @@ from stemedx.reconstruct.penalised import (
 from stemedx.reconstruct.primal_dual import State
 from stemedx.reconstruct.problem import SIMPLEX
 from stemedx.reconstruct.shares import Level, Settled, Steps, level_of, settled
-from stemedx.reconstruct.start import phases_in, softened
+from stemedx.reconstruct.start import near, phases_in, softened
 
+log = logging.getLogger(__name__)
 # Edges of shares cost more than those of elements: the HAADF tells where they are.
 TV_FACTOR = 1.5
 COARSEST = 2  # the start is sought on maps binned by this at least
@@ -66,7 +72,7 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     Raises
     ------
     ValueError
-        If there are no phases, or none that holds one of the elements.
+        If there are no phases, or none that holds one of the elements, or HAADF shows nothing.
 
     References
     ----------
@@ -76,6 +82,9 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     """
     _check(guide)
     measured = without_hot_pixels(measured)
+    gaps = gaps_in(measured, guide.elements)
+    if not (measured.maps * measured.weight).any():
+        return _empty(measured, gaps)
     images = without_vacuum(guide.images[None], params.vacuum_px)[0]
     n = max(coarse_factor(measured), COARSEST)
     coarse, crop = binned(measured, n), whole(binned(measured, n).geometry)
@@ -83,18 +92,23 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     weight = params.tv_weight or TV_FACTOR * dose_scaled_weight(coarse, fit, n)
     level = _level(coarse, binned_images(images, n), crop, guide, weight * n**2, params)
     mixture, shares = phases_in(level, fit, guide.elements, guide.phases)
+    inside = near(shares) if fit.inside is None else near(shares) | fit.inside
+    level = replace(level, inside=inside)
     start = Settled(mixture, State(softened(shares)), np.zeros(len(mixture.names)))
     rough = settled(level, start, COARSE)
-    fit = Fit(rough.state, fit.scale, mixture.calibration, [], crop)
+    fit = Fit(rough.state, fit.scale, mixture.calibration, [], crop, inside)
     fine = to_fine(fit, measured, n, fine_box(fit, measured, n))
-    level = _level(measured, images, fine.crop, guide, weight, params)
+    level = replace(_level(measured, images, fine.crop, guide, weight, params), inside=fine.inside)
     mixture = with_haadf_refit(
         on_finer_grid(rough.mixture, n), level.operator.forward(fine.state.volume), level.images
     )
     # n^3 voxels become one, n^2 pixels of edge
     start = Settled(mixture, State(softened(fine.state.volume)), rough.pull / n)
     found = settled(level, start, FINE)
-    return _reconstruction(level, found.mixture, found.state, fine.crop)
+    said = [*gaps, *doubts(level, found, fine.crop, n)]
+    for doubt in said:
+        log.warning("%s", doubt)
+    return _reconstruction(level, found, fine.crop, said)
 
 
 def _check(guide: Guide) -> None:
@@ -103,6 +117,11 @@ def _check(guide: Guide) -> None:
             "method 'fusion': expected phases of the specimen, found none. Name them in the column "
             "phases of the sheet."
         )
+    if np.ptp(guide.images) == 0:
+        raise ValueError(
+            "method 'fusion': expected a HAADF series that shows the specimen, found the same "
+            "value in all its pixels. Leave the method out for this specimen."
+        )
     for element in guide.elements:
         if not any(element in atoms for atoms in guide.phases.values()):
             raise ValueError(
@@ -110,6 +129,12 @@ def _check(guide: Guide) -> None:
                 f"{', '.join(guide.phases)}. Name one that does in the column phases of the sheet "
                 "(reconstruct.phases defines them)."
             )
+
+
+def _empty(measured: Measured, said: list[str]) -> Reconstruction:
+    geometry = measured.geometry
+    shape = (len(measured.maps), geometry.n_x, geometry.n_y, geometry.n_x)
+    return Reconstruction(np.zeros(shape, np.float32), {"warnings": said})
 
 
 def _level(
@@ -122,9 +147,9 @@ def _level(
     )  # fmt: skip
 
 
-def _reconstruction(level: Level, mixture: Mixture, state: State, crop: Crop) -> Reconstruction:
-    geometry = level.measured.geometry
-    mixture = with_yields(mixture, level.operator.forward(state.volume), level.measured)
+def _reconstruction(level: Level, found: Settled, crop: Crop, said: list[str]) -> Reconstruction:
+    geometry, state = level.measured.geometry, found.state
+    mixture = with_yields(found.mixture, level.operator.forward(state.volume), level.measured)
     block = pad(mixture.element_volumes(state.volume), crop, geometry)
     facts = {
         "shared_by_halves": "HAADF",
@@ -134,5 +159,6 @@ def _reconstruction(level: Level, mixture: Mixture, state: State, crop: Crop) ->
         "haadf_noise": mixture.noise,
         "gain": mixture.calibration.gain.tolist(),
         "background": mixture.calibration.background.tolist(),
+        "warnings": said,
     }
     return Reconstruction(block_to_volumes(block), facts)

@@ -121,6 +121,27 @@ def without_hot_pixels(measured: Measured) -> Measured:
     return replace(measured, weight=np.where(hot, np.float32(0), measured.weight))
 
 
+def gaps_in(measured: Measured, elements: tuple[str, ...]) -> list[str]:
+    """Return what the maps do not tell, one line each; empty if nothing is missing.
+
+    Elements without photons, tilts without a pixel to use, and maps of no gain.
+    """
+    said = []
+    tilt_deg, maps = measured.geometry.tilt_deg, measured.maps
+    is_used = (measured.weight > 0).any(axis=(1, 2))
+    photons = (maps * measured.weight).any(axis=(1, 2, 3))
+    if not is_used.all():
+        named = ", ".join(f"{tilt:g}" for tilt in tilt_deg[~is_used])
+        said.append(f"no pixel to use at tilts {named} deg")
+    for element, has_any, gain in zip(elements, photons, measured.gain, strict=True):
+        if not has_any:
+            said.append(f"{element} has no photons: its volume is empty")
+        elif (gain[is_used] <= 0).any():
+            named = ", ".join(f"{tilt:g}" for tilt in tilt_deg[is_used & (gain <= 0)])
+            said.append(f"{element} has no gain at tilts {named} deg: those maps are not used")
+    return said
+
+
 def binned(measured: Measured, n: int) -> Measured:
     """Return maps of ``n x n`` pixels summed into one; edges that are left over are cut.
 

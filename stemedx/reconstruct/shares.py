@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stemedx.arrays import Block, ByShare, Series
+from stemedx.arrays import Block, ByShare, Mask, Series
 from stemedx.params import FusionParams
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import Crop, cropped_projector
@@ -66,6 +66,8 @@ class Level:
         On the shares of a voxel.
     params
         Weights, and when to stop.
+    inside
+        ``(z, x, y)`` voxels that may hold something; None for all.
     """
 
     measured: Measured
@@ -74,6 +76,7 @@ class Level:
     tv_weight: float
     constraint: Constraint
     params: FusionParams
+    inside: Mask | None = None
 
     def loose(self, factor: float) -> "Level":
         """Return the same, stopped while `factor` times as much is left to gain."""
@@ -177,4 +180,5 @@ def problem_of(level: Level, mixture: Mixture, slope: Block) -> Problem:
         np.zeros(len(mixture.names), np.int64),
         level.constraint,
         slope,
+        level.inside,
     )

@@ -5,14 +5,22 @@ from dataclasses import replace
 
 import numpy as np
 from scipy.linalg import null_space
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import binary_dilation, gaussian_filter, uniform_filter
 
-from stemedx.arrays import Block, ByElement, MixingMatrix
+from stemedx.arrays import Block, ByElement, Mask, MixingMatrix
 from stemedx.params import Phases
 from stemedx.project.cropped import cropped_projector, whole
 from stemedx.reconstruct.calibration import Calibration
 from stemedx.reconstruct.measured import Measured, binned
-from stemedx.reconstruct.mixture import Mixture, atoms_of, haadf_of, with_haadf_refit, with_yields
+from stemedx.reconstruct.mixture import (
+    Mixture,
+    atoms_of,
+    haadf_misfit,
+    haadf_of,
+    noise_of,
+    with_haadf_refit,
+    with_yields,
+)
 from stemedx.reconstruct.penalised import Fit
 from stemedx.reconstruct.shares import Level
 from stemedx.reconstruct.simultaneous import sirt
@@ -21,7 +29,9 @@ log = logging.getLogger(__name__)
 N_SIRT = 30
 N_SQUARES = 8  # across the field, in which photons of elements are compared
 SOFT_PX = 3
-LEAST = 0.05  # of the brightest HAADF; below is noise, whatever the phases
+MARGIN_PX = 2  # around matter that HAADF shows, voxels may hold some
+SMOOTH_PX = 1.0  # standard deviation by which the HAADF's volume is smoothed
+THRESHOLDS = np.arange(0.1, 0.75, 0.04)  # of bright HAADF, out of which one is taken
 
 
 def phases_in(
@@ -37,16 +47,20 @@ def phases_in(
     """
     atoms, prior = atoms_of(phases, elements), haadf_of(phases)
     is_mapped = atoms.sum(axis=0) > 0
-    filled = occupied(level, prior[is_mapped] / prior.max())
     mixture = Mixture(
         tuple(phases), atoms, fit.scale / np.maximum(atoms.max(axis=1), 1e-30), prior, prior,
-        np.zeros(len(level.images)), noise_of(level), fit.calibration,
+        np.zeros(len(level.images)), noise_of(level.images), fit.calibration,
     )  # fmt: skip
+    labels = np.zeros((*fit.state.volume.shape[:-1], len(prior)), np.float32)
+    labels[..., is_mapped] = nearest(fit.state.volume, atoms[:, is_mapped])
+    filled = occupied(level, mixture, labels)
     mixture, mapped = _split(level, fit, filled, mixture, is_mapped)
     shares = np.zeros((*filled.shape, len(prior)), np.float32)
     shares[..., is_mapped] = mapped
     projected = level.operator.forward(shares)
-    mixture = replace(with_haadf_refit(mixture, projected, level.images), noise=noise_of(level))
+    mixture = replace(
+        with_haadf_refit(mixture, projected, level.images), noise=noise_of(level.images)
+    )
     log.info("photons per voxel: %s", dict(zip(elements, mixture.yields, strict=True)))
     return mixture, shares
 
@@ -59,6 +73,12 @@ def softened(shares: Block) -> Block:
     """
     size = (*(SOFT_PX,) * 3, 1)
     return (0.8 * uniform_filter(shares, size, mode="constant") + 0.02).astype(np.float32)
+
+
+def near(shares: Block) -> Mask:
+    """Return ``(z, x, y)`` where there is matter, or close by."""
+    around = np.ones((3, 3, 3), bool)
+    return binary_dilation(shares.any(axis=-1), around, iterations=MARGIN_PX)
 
 
 def _split(
@@ -76,7 +96,7 @@ def _split(
     few = max(level.measured.geometry.n_x // N_SQUARES, 1)
     coarsest = Calibration(fit.calibration.gain, fit.calibration.background * few**2)
     inverse = inverse_yields(binned(level.measured, few), coarsest, atoms)
-    if inverse is None:
+    if inverse is None or not filled.any():
         log.info("the stoichiometry does not tell the yields of elements; taken from the volume")
         return replace(mixture, yields=part.yields), shares
     # all phases together fill the space: that tells the factor common to the elements;
@@ -138,31 +158,38 @@ def nearest(volume: Block, atoms: MixingMatrix) -> Block:
     return np.eye(len(least), dtype=np.float32)[np.argmax(least, axis=0)]
 
 
-def occupied(level: Level, brightness: np.ndarray) -> Block:
+def occupied(level: Level, mixture: Mixture, labels: Block) -> Block:
     """Return ``(z, x, y)`` 1 where there is matter, as the HAADF tells, and 0 elsewhere.
+
+    Of several thresholds on the smoothed SIRT the one whose matter, projected, explains
+    the images best: how large the specimen is decides on all yields, and a threshold that
+    suits one noise is off by a quarter of the volume for another.
 
     Parameters
     ----------
     level
         The coarse level.
-    brightness
-        ``(share)`` of the phases that are looked for, relative to the brightest of all.
+    mixture
+        Its HAADF weights are refitted for each threshold.
+    labels
+        ``(z, x, y, share)`` what a voxel is made of where there is matter.
+
+    References
+    ----------
+    Van Aarle, Batenburg & Sijbers (2011), IEEE Trans. Med. Imaging 30, 980-989 (thresholds
+    by the distance of projections).
     """
-    image = haadf_volume(level)[..., 0]
+    image = gaussian_filter(haadf_volume(level)[..., 0], SMOOTH_PX)
     bright = np.quantile(image[image > 0.3 * image.max()], 0.9) if image.any() else 1.0
-    return (image > max(0.5 * brightness.min(), LEAST) * bright).astype(np.float32)
+
+    def misfit(threshold: float) -> float:
+        paths = level.operator.forward(labels * (image > threshold * bright)[..., None])
+        return haadf_misfit(with_haadf_refit(mixture, paths, level.images), paths, level.images)
+
+    return (image > min(THRESHOLDS, key=misfit) * bright).astype(np.float32)
 
 
 def haadf_volume(level: Level) -> Block:
     """Return ``(z, x, y, 1)`` SIRT of the HAADF."""
     operator = cropped_projector(level.measured.geometry, 1, whole(level.measured.geometry))
     return sirt(operator, np.ascontiguousarray(level.images[..., None]), N_SIRT)
-
-
-def noise_of(level: Level) -> float:
-    """Return the standard deviation of the HAADF's noise, from neighbours along y.
-
-    The specimen is smoother than white noise; a median is not misled by its edges.
-    """
-    steps = np.abs(np.diff(level.images, axis=-1))
-    return max(float(np.median(steps)) / (0.6745 * np.sqrt(2)), 1e-12)

@@ -61,6 +61,7 @@ def run(
         volumes, facts = found.volumes * per_photon, found.facts
     else:
         volumes = solver.reconstruct(maps, geometry, own)
+    said = facts.pop("warnings", [])
     volumes /= attrs["pixel_nm"]
     inputs = {"element_maps": element_maps, "tilt_series": tilt_series, "alignment": alignment}
     read = {name: path for name, path in inputs.items() if path is not None}
@@ -73,7 +74,7 @@ def run(
         tilt_deg=attrs["tilt_deg"],
         method=method,
         **facts,
-        made_by=made_by("reconstruct", own, read, module),
+        made_by=made_by("reconstruct", own, read, module, warnings=said),
     )
 
 

@@ -98,6 +98,12 @@ def test_a_network_of_the_batch_is_told_with_what_it_has_learned_from(specimen, 
     assert "end_to_end: it has 5 tilts." in text
 
 
+def test_what_a_method_found_wrong_with_its_data_is_told():
+    made_by = {"fusion": {"warnings": ["a phase is missing"]}, "sirt": {}, "haadf": None}
+    assert "fusion: a phase is missing." in said({**FACTS, "made_by": made_by})
+    assert "a phase is missing" not in said()
+
+
 @pytest.mark.parametrize("kind", ["series", "map"])
 @pytest.mark.parametrize(
     ("learned_from", "told"),

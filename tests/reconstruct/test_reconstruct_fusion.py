@@ -21,7 +21,7 @@ from stemedx.reconstruct.mixture import (
 from stemedx.reconstruct.primal_dual import State
 from stemedx.reconstruct.problem import SIMPLEX
 from stemedx.reconstruct.shares import Settled, Steps, level_of, settled
-from stemedx.reconstruct.start import inverse_yields
+from stemedx.reconstruct.start import inverse_yields, occupied
 from stemedx.simulate.phantoms import acquire, make_specimen, truth_volumes
 
 PHASES = {
@@ -134,6 +134,19 @@ def true_mixture(specimen):
         specimen.haadf_weights[[1, 2, 0]], haadf_of(PHASES), np.zeros(n_tilts), NOISE,
         Calibration(np.ones((3, n_tilts)), background),
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("snr", [8.0, 25.0])
+def test_haadf_tells_how_large_the_specimen_is_whatever_its_noise(dot, snr):
+    specimen, _, _ = dot
+    noisier = replace(specimen, phantom=specimen.phantom.model_copy(update={"haadf_snr": snr}))
+    recorded = acquire(noisier, np.random.default_rng(8))
+    maps, shares = measured(specimen, recorded.counts), true_shares(specimen)
+    level = level_of(maps, recorded.haadf, whole(maps.geometry), n_shares=3, tv_weight=0.6,
+                     constraint=SIMPLEX, params=FusionParams())  # fmt: skip
+    labels = np.eye(3, dtype=np.float32)[np.argmax([*shares[..., :2].transpose(3, 0, 1, 2)], 0)]
+    found = occupied(level, true_mixture(specimen), labels).sum()
+    assert found == pytest.approx(shares.sum(), rel=0.06)
 
 
 def test_photons_tell_how_much_there_is_of_each_phase(dot):
