@@ -19,6 +19,7 @@ REMEDY = (
     "file, or a table file<TAB>tilt_deg."
 )
 LARGEST_DEG = 90.0
+HYPHEN = re.compile(r"[A-Za-z]-\d")  # a sign or not
 SAME_TILT_DEG = 1.0  # by which stages are off without being wrong
 
 
@@ -87,8 +88,12 @@ def tilts_of(views: Sequence[View], said: str | None) -> Tilts:
 
 
 def _contradicted(views: Sequence[View], found: Tilts) -> tuple[str, ...]:
-    """Return in how many files the microscope said another tilt than the sheet; 0 says none."""
-    measured = [view.stage_deg if view.axis_deg is None else view.axis_deg for view in views]
+    """Return how many files, or their names, tell another tilt than the sheet; 0 says none."""
+    named = _named(views) or len(views) * (None,)
+    measured = [
+        (view.stage_deg or name) if view.axis_deg is None else view.axis_deg
+        for view, name in zip(views, named, strict=True)
+    ]
     trios = [
         (view.name, tilt, known)
         for view, tilt, known in zip(views, found.deg, measured, strict=True)
@@ -105,18 +110,36 @@ def _contradicted(views: Sequence[View], found: Tilts) -> tuple[str, ...]:
 
 def _said(views: Sequence[View], said: str) -> Tilts:
     if is_range(said):
+        _insist_order(views, said)
         return Tilts(_as_many(views, list(tilt_range(said)), f"tilts {said}"), "sheet")
     path = Path(said)
     if not path.is_file():
         raise ValueError(f"{said}: expected a file of tilts, found none. {REMEDY}")
     lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
     if path.suffix.lower() == ".mdoc":
+        _insist_order(views, said)
         found = [_number(path, n, text[1]) for n, text in _mdoc_tilts(lines)]
         return Tilts(_as_many(views, found, said), path.name)
     rows = [row for row in csv.reader(lines, delimiter="\t") if any(cell.strip() for cell in row)]
     if all(len(row) == 1 for row in rows):
+        _insist_order(views, said)
         return Tilts(_as_many(views, _column(path, rows), said), path.name)
     return Tilts(_by_name(path, views, rows), path.name)
+
+
+def _insist_order(views: Sequence[View], said: str) -> None:
+    """Refuse a list, which goes by the order of the files, where names do not tell that.
+
+    In ``dot-20, dot0, dot20`` the hyphen may be a sign; in ``dot-1, dot-2`` it is none.
+    """
+    odd = [view for view in views if HYPHEN.search(view.file.stem)]
+    if odd and len(odd) < len(views):
+        plain = next(view for view in views if view not in odd)
+        raise ValueError(
+            f"{odd[0].file}: expected names that tell the order of the files, found a hyphen in "
+            f"{odd[0].name} that may be a sign, and none in {plain.name}. Give the tilts in a "
+            f"table file<TAB>tilt_deg instead of {said}."
+        )
 
 
 def _mdoc_tilts(lines: Sequence[str]) -> list[tuple[int, re.Match[str]]]:
@@ -131,12 +154,18 @@ def _column(path: Path, rows: list[list[str]]) -> list[float]:
 
 def _by_name(path: Path, views: Sequence[View], rows: list[list[str]]) -> tuple[float, ...]:
     """Match a table ``file<TAB>tilt_deg`` with the views; its header may be missing."""
-    if rows[0][1].strip() == "tilt_deg":
-        rows = rows[1:]
-    known = {
-        Path(row[0].strip()).name: _number(path, n, row[1] if len(row) > 1 else "")
-        for n, row in enumerate(rows, start=1)
-    }
+    known: dict[str, float] = {}
+    for n, row in enumerate(rows, start=1):
+        tilt = row[1].strip() if len(row) > 1 else ""
+        if n == 1 and tilt == "tilt_deg":
+            continue
+        name = Path(row[0].strip()).name
+        if name in known:
+            raise ValueError(
+                f"{path}, line {n}: expected each file once, found {name} again. Remove one of the "
+                "lines."
+            )
+        known[name] = _number(path, n, tilt)
     missing = [view.name for view in views if view.name not in known]
     surplus = sorted(known.keys() - {view.name for view in views})
     if missing or surplus:
@@ -203,7 +232,7 @@ def _named(views: Sequence[View]) -> tuple[float, ...] | None:
     and whether the hyphen of ``dot-40`` is a sign cannot be told.
     """
     stems = [view.file.stem for view in views]
-    if any(re.search(r"[A-Za-z]-\d", stem) for stem in stems):
+    if any(HYPHEN.search(stem) for stem in stems):
         return None
     columns = list(zip(*map(numbers, stems), strict=False))
     is_regular = len({len(numbers(stem)) for stem in stems}) == 1

@@ -151,6 +151,9 @@ def test_table_that_does_not_fit_the_files_is_refused(tmp_path):
     [
         ("a.bcf\t-20\nb.bcf\tfive\n", r"line 2: expected a tilt in degrees, found 'five'"),
         ("a.bcf\t-20\nb.bcf\n", r"line 2: expected a tilt in degrees, found ''"),
+        ("file\ttilt_deg\na.bcf\tx\nb.bcf\t1\nc.bcf\t2\n", "line 2: expected a tilt in"),
+        ("a.bcf\nb.bcf\t5\nc.bcf\t9\n", r"line 1: expected a tilt in degrees, found ''"),
+        ("a.bcf\t1\nb.bcf\t5\nc.bcf\t9\na.bcf\t7\n", "line 4: expected each file once, found a"),
         ("-20\nnan\n4\n", "expected a tilt within .* found nan"),
     ],
 )
@@ -175,3 +178,24 @@ def test_a_sheet_that_contradicts_the_microscope_is_followed_and_told():
     )
     # 0 may be what a reader fills in
     assert tilts_of(by_stage(0.0, 0.0, 0.0), "-10:10:10").warnings == ()
+
+
+def test_a_sheet_that_contradicts_the_names_of_the_files_is_told():
+    """Such as a list in the order of acquisition."""
+    found = tilts_of(by_name("x_-20.bcf", "x_0.bcf", "x_20.bcf"), "20:-20:-20")
+    assert found.warnings == (
+        "2 of 3 files tell another tilt than the sheet, the first of them x_-20.bcf: -20 degrees, "
+        "not 20; that of the sheet is used",
+    )
+
+
+@pytest.mark.parametrize("said", ["-20:20:20", "s.rawtlt", "s.mdoc"])
+def test_a_list_is_refused_where_names_do_not_tell_the_order(tmp_path, said, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("s.rawtlt").write_text("-20\n0\n20\n")
+    Path("s.mdoc").write_text("TiltAngle = -20\nTiltAngle = 0\nTiltAngle = 20\n")
+    views = by_name("dot0.bcf", "dot20.bcf", "dot-20.bcf")  # as `raw_files` sorts them
+    message = "found a hyphen in dot-20.bcf that may be a sign, and none in dot0.bcf. Give .* table"
+    with pytest.raises(ValueError, match=message):
+        tilts_of(views, said)
+    assert tilts_of(by_name("dot-1.bcf", "dot-2.bcf", "dot-3.bcf"), said).deg == (-20, 0, 20)
