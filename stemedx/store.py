@@ -54,9 +54,16 @@ def write(
 
 
 def write_group(path: Path, layers: Mapping[str, Layer], **attrs: Any) -> None:
-    """Write several arrays as the store `path`, replacing one that exists."""
+    """Write several arrays as the store `path`, replacing one that exists.
+
+    Its attributes tell axes and units of each array by its name, as the array does itself.
+    """
+    own = {
+        "axes": {name: list(layer.axes) for name, layer in layers.items()},
+        "units": {name: layer.units for name, layer in layers.items()},
+    }
     with _publish(path) as partial:
-        group = zarr.create_group(partial, zarr_format=3, attributes=attrs)
+        group = zarr.create_group(partial, zarr_format=3, attributes={**own, **attrs})
         for name, layer in layers.items():
             _create(group.store, name, layer, {})
     log.info("wrote %s: %s", path, ", ".join(layers))

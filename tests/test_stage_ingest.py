@@ -44,8 +44,18 @@ def test_simulated_raw_files(raw, places, tmp_path):
     ingest.run(IngestParams(), row=row, simulated=[tmp_path / "simulated/x"], **places)
     attrs = store.read_attrs(places["tilt_series"])
     made_by = attrs.pop("made_by")
+    of_spectra = ("spectra_counts", "spectra_channels", "spectra_ends")
     assert attrs == {
+        "axes": {
+            **dict(zip(of_spectra, (["entry"], ["entry"], ["row"]), strict=True)),
+            "haadf": ["tilt", "y", "x"],
+        },
+        "units": {
+            **dict(zip(of_spectra, ("count", "channel", "entry"), strict=True)),
+            "haadf": "arb. unit",
+        },
         "specimen": "x",
+        "elements": ["S", "Zn"],
         "tilt_deg": list(TILTS),
         "tilt_origin": "metadata",
         "pixel_nm": 0.8,

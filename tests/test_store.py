@@ -64,7 +64,11 @@ def test_a_group_lends_its_layers_by_name(tmp_path, rng):
     np.testing.assert_array_equal(again, haadf)
     assert store.has_layer(tmp_path / "s.zarr", "haadf")
     assert not store.has_layer(tmp_path / "s.zarr", "maps")
-    assert store.read_attrs(tmp_path / "s.zarr")["tilt_deg"] == [-1.0, 0.0, 2.0]
+    assert store.read_attrs(tmp_path / "s.zarr") == {
+        "axes": {"haadf": ["tilt", "y", "x"]},
+        "units": {"haadf": "arb. unit"},
+        "tilt_deg": [-1.0, 0.0, 2.0],
+    }
 
 
 def test_a_missing_layer_is_named(tmp_path, rng):

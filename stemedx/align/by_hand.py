@@ -1,6 +1,7 @@
 """An alignment that somebody made by hand."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,28 @@ from stemedx.arrays import PerTilt, Shifts
 
 SHIFT_KEYS = ("shift_y_px", "shift_x_px")
 ROTATION_KEY = "rotation_deg"
+
+
+def read_by_hand(path: Path, n_tilts: int) -> tuple[PerTilt, Shifts]:
+    """Return what `parse_by_hand` finds in a file.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file, it is not text in UTF-8, or not an alignment.
+    """
+    if not path.is_file():
+        raise ValueError(
+            f"{path}: expected an alignment made by hand, found no such file. Correct the column "
+            "alignment of the sheet, or leave it empty."
+        )
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise ValueError(
+            f"{path}: expected JSON in UTF-8, found other bytes. Save the file as UTF-8."
+        ) from None
+    return parse_by_hand(text, n_tilts, str(path))
 
 
 def parse_by_hand(text: str, n_tilts: int, where: str) -> tuple[PerTilt, Shifts]:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from stemedx import store, tables
 from stemedx.align.automatic import align, align_by_hand, to_source
-from stemedx.align.by_hand import parse_by_hand
+from stemedx.align.by_hand import read_by_hand
 from stemedx.params import AlignParams
 from stemedx.provenance import made_by
 
@@ -43,8 +43,7 @@ def run(
         found = align(source, tilt_deg, params, tilt_axis_deg)
     else:
         inputs["by_hand"] = by_hand
-        text = by_hand.read_text(encoding="utf-8")
-        given = parse_by_hand(text, len(tilt_deg), str(by_hand))
+        given = read_by_hand(by_hand, len(tilt_deg))
         found = align_by_hand(source, tilt_deg, params, *given)
     store.write_group(
         alignment,

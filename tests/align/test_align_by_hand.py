@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from stemedx.align.by_hand import parse_by_hand
+from stemedx.align.by_hand import parse_by_hand, read_by_hand
 
 GIVEN = {"rotation_deg": [8, 9.5, 5], "shift_x_px": [10, 0, -5], "shift_y_px": [27, 10, 11.5]}
 
@@ -49,3 +49,14 @@ def test_what_is_not_json_is_refused():
 def test_a_list_is_refused():
     with pytest.raises(ValueError, match="hand.json: expected an object with the lists"):
         parse_by_hand("[1, 2, 3]", 3, "hand.json")
+
+
+def test_a_file_is_read_or_refused(tmp_path):
+    path = tmp_path / "hand.json"
+    with pytest.raises(ValueError, match="hand.json: expected an alignment .* no such file"):
+        read_by_hand(path, 3)
+    path.write_text("\ufeff" + json.dumps(GIVEN), encoding="utf-8")
+    assert read_by_hand(path, 3)[1].tolist() == [[27.0, 10.0], [10.0, 0.0], [11.5, -5.0]]
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(ValueError, match="hand.json: expected JSON in UTF-8"):
+        read_by_hand(path, 3)
