@@ -12,6 +12,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import offset_copy
 
 # Okabe & Ito's palette, in the order of the channels of the stores.
 COLOURS = ("#D55E00", "#0072B2", "#009E73", "#F0E442", "#CC79A7", "#56B4E9", "#E69F00")
@@ -86,8 +87,12 @@ def write_figure(figure: Figure, stem: Path, dpi: int) -> None:
 
 
 def legend_below(axes: Axes, n_columns: int) -> None:
-    """Put the legend under a plot, where no curve runs."""
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=n_columns)
+    """Put the legend under a plot and the label of its x axis, where no curve runs."""
+    below = offset_copy(axes.transAxes, axes.figure, y=-32, units="points")
+    axes.legend(
+        loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=n_columns,
+        borderaxespad=0,
+    )  # fmt: skip
 
 
 def degrees(angle: float | int) -> str:

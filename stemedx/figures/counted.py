@@ -94,10 +94,10 @@ def gain_figure(table: pd.DataFrame, attrs: dict[str, Any]) -> Figure:
             percent = own["background_percent"]
             panels[1].plot(own["tilt_deg"], percent, "o-", color=colour_of(n), linewidth=1.0)
     panels[0].axhline(1.0, color="#5b6673", linestyle="--", linewidth=0.8)
-    panels[0].set(xlabel="tilt (degrees)", ylabel="net counts over their mean")
+    panels[0].set(xlabel="tilt (°)", ylabel="net counts over their mean")
     panels[0].set_ylim(bottom=0)
     if has_background:
-        panels[1].set(xlabel="tilt (degrees)", ylabel="background (% of the counts)")
+        panels[1].set(xlabel="tilt (°)", ylabel="background (% of the counts)")
         panels[1].set_ylim(bottom=min(0.0, table["background_percent"].min()))
     legend_below(panels[0], 5)
     return figure

@@ -118,7 +118,10 @@ def draw_losses(network: str, table: pd.DataFrame) -> list[Drawing]:
     title = NETWORKS.get(network, network)
     caption = "Nothing was held out: the loss is that on the data of the training."
     if "held_out_loss" in table:
-        caption = "A held-out loss that rises while the training loss falls means memorised noise."
+        caption = (
+            "A held-out loss that rises while the training loss falls means memorised noise; that "
+            "the two differ does not: they are of other shares of the photons."
+        )
     figure = lines.losses_figure(table, title)
     return [Drawing(f"train_{network}/losses", figure, table, title, caption)]
 
@@ -198,7 +201,8 @@ def draw_resolution(
             "Fourier shell correlation of volumes made from two independent shares of the "
             "photons. A dot marks where a curve falls below a threshold: the first is the "
             "headline; 0.143 serves comparison with others and is optimistic for regularised "
-            "volumes.",
+            "volumes. Where a curve rises again beyond, both share an artefact, of the grid of "
+            "voxels say; it is no finer detail.",
         )
     ]
 

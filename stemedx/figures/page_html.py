@@ -180,7 +180,9 @@ data-json="{{ chapter.anchor }}-{{ drawn.place }}"{% endif %}>
 <h3 id="{{ chapter.anchor }}-thickness">Thickness</h3>
 {% if chapter.shells %}
 {{ table(chapter.shells, shell_columns,
-   "Over all directions around the core of a particle, each by the area it stands for.") }}
+   "Over all directions around the core of a particle, each by the area it stands for. Particles "
+   "are numbered by size in the volume of each method: those of one number need not be the same; "
+   "thickness.csv has their centres.") }}
 {{ pictures(chapter, "thickness/" ~ chapter.shown ~ "_") }}
 {% for method in chapter.methods if method != chapter.shown %}
 {{ folded(chapter, "thickness/" ~ method ~ "_") }}

@@ -3,7 +3,14 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from stemedx.figures.canvas import degrees, new_figure, rounded, styled, write_figure
+from stemedx.figures.canvas import (
+    degrees,
+    legend_below,
+    new_figure,
+    rounded,
+    styled,
+    write_figure,
+)
 
 
 @styled
@@ -31,6 +38,19 @@ def test_a_stem_with_a_dot_keeps_it(tmp_path):
     write_figure(draw(1.0), tmp_path / "made/map_0.5", 80)
     written = sorted(path.name for path in (tmp_path / "made").iterdir())
     assert written == ["map_0.5.png", "map_0.5.svg"]
+
+
+@pytest.mark.parametrize("height_in", [2.5, 4.5])
+def test_a_legend_below_leaves_the_label_of_the_axis_free(height_in):
+    figure = new_figure(6.0, height_in)
+    axes = figure.subplots()
+    axes.plot([0, 1], label="Se")
+    axes.set_xlabel("tilt")
+    legend_below(axes, 1)
+    figure.draw_without_rendering()
+    label, legend = axes.xaxis.label.get_window_extent(), axes.get_legend().get_window_extent()
+    assert 0 <= label.y0 - legend.y1 < 15
+    assert legend.y0 >= 0
 
 
 def test_the_style_does_not_leak():
