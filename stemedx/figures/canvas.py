@@ -88,7 +88,7 @@ def write_figure(figure: Figure, stem: Path, dpi: int) -> None:
 
 def legend_below(axes: Axes, n_columns: int) -> None:
     """Put the legend under a plot and the label of its x axis, where no curve runs."""
-    below = offset_copy(axes.transAxes, axes.figure, y=-32, units="points")
+    below = offset_copy(axes.transAxes, axes.get_figure(root=True), y=-32, units="points")
     axes.legend(
         loc="upper center", bbox_to_anchor=(0.5, 0), bbox_transform=below, ncols=n_columns,
         borderaxespad=0,
