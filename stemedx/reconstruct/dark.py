@@ -2,22 +2,27 @@
 
 Such as a core without any mapped element: photons of what surrounds it are too few
 along all rays through it, and its HAADF is that of no phase around. Total variation does
-not let a small one appear, even if its phase is listed: it is told.
+not let a small one appear, even if its phase is listed: where it stands out, it is put in.
 """
 
+from dataclasses import replace
+
 import numpy as np
-from scipy.ndimage import gaussian_filter
+from scipy.ndimage import gaussian_filter, label, maximum
 
 from stemedx.arrays import Block, Pixels, Volume
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import Crop, cropped_projector
 from stemedx.reconstruct.mixture import Mixture
-from stemedx.reconstruct.shares import Level, Settled
+from stemedx.reconstruct.primal_dual import State
+from stemedx.reconstruct.shares import Level, Settled, Steps, settled
 
 BALLS_PX = (1.25, 2.5)  # standard deviations of the balls that are looked at, coarse voxels
 SOLID = 0.7  # filling of a ball above which it is within the specimen
 FEWEST = 2.0  # standard errors by which photons must be too few at least
-STANDS_OUT = 6.0  # of photons and HAADF together: out of some hundred balls, none by chance
+UNLISTED = "unlisted"
+AGAIN = Steps(plain=0, rising=0, full=3)
+STANDS_OUT = 5.0  # of photons and HAADF together: out of some hundred balls, none by chance
 
 
 def lacking(level: Level, found: Settled, crop: Crop, n: int) -> Volume:
@@ -85,31 +90,80 @@ def _spread(values: Pixels) -> float:
     return max(float(np.median(np.abs(values - np.median(values)))) / 0.6745, 1.0)
 
 
-def doubts(level: Level, found: Settled, crop: Crop, n: int) -> list[str]:
-    """Return whether there is matter that the shares do not explain, and where.
+def explained(level: Level, found: Settled, crop: Crop, n: int) -> tuple[Level, Settled, list[str]]:
+    """Return a solution in which matter without photons has its place, and what to tell.
+
+    The same where nothing stands out.
 
     Parameters
     ----------
     level, found, crop, n
         As in `lacking`.
     """
-    mixture, off = found.mixture, lacking(level, found, crop, n)
+    off = lacking(level, found, crop, n)
     if off.max() <= STANDS_OUT:
-        return []
-    place = np.unravel_index(off.argmax(), off.shape)
-    z, x, y = (
-        int(at) + axis.start for at, axis in zip(place, (crop.z, crop.x, crop.y), strict=True)
+        return level, found, []
+    start = with_dark(found, off)
+    n_shares = len(start.mixture.names)
+    operator = cropped_projector(level.measured.geometry, n_shares, crop)
+    level = replace(level, operator=operator)
+    again = settled(level, start, AGAIN)
+    if n_shares > len(found.mixture.names):
+        meaning = "a phase without mapped elements seems to be missing from the column phases"
+        return level, again, [_told(off, crop, found.mixture, meaning)]
+    off = lacking(level, again, crop, n)
+    if off.max() <= STANDS_OUT:
+        return level, again, []
+    meaning = "too little of a phase without mapped elements to be resolved"
+    return level, again, [_told(off, crop, found.mixture, meaning)]
+
+
+def _told(off: Volume, crop: Crop, mixture: Mixture, meaning: str) -> str:
+    at = np.unravel_index(off.argmax(), off.shape)
+    z, x, y = (int(i) + axis.start for i, axis in zip(at, (crop.z, crop.x, crop.y), strict=True))
+    pairs = zip(mixture.names, mixture.is_mapped, strict=True)
+    mapped = ", ".join(name for name, is_mapped in pairs if is_mapped)
+    return (
+        f"about voxel z {z}, y {y}, x {x} photons are too few and HAADF is not that of {mapped} "
+        f"({off.max():.1f} standard errors together): {meaning}"
     )
-    mapped = [name for name, is_mapped in zip(mixture.names, mixture.is_mapped, strict=True)
-              if is_mapped]  # fmt: skip
-    dark = [name for name in mixture.names if name not in mapped]
-    meaning = (
-        f"{', '.join(dark)} may be there, too little of it to be resolved"
-        if dark
-        else "a phase without mapped elements seems to be missing from the column phases of the "
-        "sheet"
-    )
-    return [
-        f"about voxel z {z}, y {y}, x {x} photons are too few and HAADF is not that of "
-        f"{', '.join(mapped)} ({off.max():.1f} standard errors together): {meaning}"
-    ]
+
+
+def with_dark(found: Settled, off: Volume) -> Settled:
+    """Return a start with matter without photons in the places where it stands out.
+
+    It is made of the phases without mapped elements, or else of one more, `UNLISTED`. A
+    place ends where half as much stands out. The total variation of a ball of that size
+    is given back to these phases: it would make them vanish.
+
+    Parameters
+    ----------
+    found
+        A solution.
+    off
+        ``(z, x, y)`` what `lacking` tells of it.
+    """
+    found = _with_unlisted(found) if found.mixture.is_mapped.all() else found
+    is_dark = ~found.mixture.is_mapped
+    parts, n_parts = label(off > STANDS_OUT / 2)
+    highest = maximum(off, parts, np.arange(n_parts + 1))[parts]
+    is_place = (parts > 0) & (highest > STANDS_OUT) & (off > highest / 2)
+    filled = np.where(is_place[..., None], is_dark / is_dark.sum(), found.state.volume)
+    n_places = len(np.unique(parts[is_place]))
+    radius_px = (np.count_nonzero(is_place) / n_places * 3 / (4 * np.pi)) ** (1 / 3)
+    # of a ball: curvature 2 / radius, at an edge between two shares
+    pull = found.pull - is_dark * 2 * 2**0.5 / radius_px
+    return Settled(found.mixture, State(filled.astype(np.float32)), pull)
+
+
+def _with_unlisted(found: Settled) -> Settled:
+    """Return the same with one share more, of 0, whose HAADF is that of the brightest phase."""
+    mixture, shares = found.mixture, found.state.volume
+    brightest = mixture.prior.argmax()
+    more = replace(
+        mixture, names=(*mixture.names, UNLISTED),
+        atoms=np.pad(mixture.atoms, ((0, 0), (0, 1))),
+        haadf=np.append(mixture.haadf, mixture.haadf[brightest]),
+        prior=np.append(mixture.prior, mixture.prior[brightest]),
+    )  # fmt: skip
+    return Settled(more, State(np.pad(shares, ((0, 0),) * 3 + ((0, 1),))), np.append(found.pull, 0))

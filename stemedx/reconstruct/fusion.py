@@ -9,7 +9,7 @@ from stemedx.arrays import Series
 from stemedx.params import FusionParams
 from stemedx.project.blocks import block_to_volumes
 from stemedx.project.cropped import Crop, pad, whole
-from stemedx.reconstruct.dark import doubts
+from stemedx.reconstruct.dark import explained
 from stemedx.reconstruct.haadf import without_vacuum
 from stemedx.reconstruct.measured import (
     Guide,
@@ -105,7 +105,8 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     # n^3 voxels become one, n^2 pixels of edge
     start = Settled(mixture, State(softened(fine.state.volume)), rough.pull / n)
     found = settled(level, start, FINE)
-    said = [*gaps, *doubts(level, found, fine.crop, n)]
+    level, found, doubts = explained(level, found, fine.crop, n)
+    said = [*gaps, *doubts]
     for doubt in said:
         log.warning("%s", doubt)
     return _reconstruction(level, found, fine.crop, said)

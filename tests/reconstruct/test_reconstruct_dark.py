@@ -9,7 +9,7 @@ from stemedx.params import FusionParams, PhantomParams
 from stemedx.project.cropped import whole
 from stemedx.project.geometry import Geometry
 from stemedx.reconstruct.calibration import Calibration
-from stemedx.reconstruct.dark import STANDS_OUT, doubts, lacking
+from stemedx.reconstruct.dark import STANDS_OUT, UNLISTED, explained, lacking, with_dark
 from stemedx.reconstruct.measured import Measured
 from stemedx.reconstruct.mixture import Mixture, atoms_of, haadf_of
 from stemedx.reconstruct.primal_dual import State
@@ -72,29 +72,42 @@ def test_a_core_without_photons_stands_out(signal):
 @pytest.mark.parametrize("signal", ["counts", "hits"])
 def test_a_dot_of_the_listed_phases_has_nothing_that_stands_out(signal):
     level, found, _ = filled_with_znse(dot(has_core=False), LISTED, signal)
-    assert lacking(level, found, whole(level.measured.geometry), 1).max() < STANDS_OUT
-    assert doubts(level, found, whole(level.measured.geometry), 1) == []
+    crop = whole(level.measured.geometry)
+    assert lacking(level, found, crop, 1).max() < STANDS_OUT
+    assert explained(level, found, crop, 1)[1:] == (found, [])
 
 
-def test_a_phase_that_is_missing_from_the_list_is_told():
-    level, found, _ = filled_with_znse(dot(has_core=True), LISTED)
-    (said,) = doubts(level, found, whole(level.measured.geometry), 1)
-    assert "a phase without mapped elements seems to be missing from the column phases" in said
-    z, y, x = (int(said.split(f"{axis} ")[1].split()[0].strip(",")) for axis in ("z", "y", "x"))
-    off = lacking(level, found, whole(level.measured.geometry), 1)
-    assert off[z, x, y] == off.max()
-
-
-def test_a_dark_phase_that_is_listed_and_not_found_is_told_as_such():
-    level, found, _ = filled_with_znse(dot(has_core=True), PHASES)
-    (said,) = doubts(level, found, whole(level.measured.geometry), 1)
-    assert "HAADF is not that of ZnSe, ZnS (" in said
-    assert said.endswith("InP may be there, too little of it to be resolved")
-
-
-def test_a_core_that_was_found_is_not_told():
+def test_a_core_that_was_found_does_not_stand_out():
     level, found, core = filled_with_znse(dot(has_core=True), PHASES)
-    shares = found.state.volume
-    shares[..., 0] -= core
-    shares[..., 2] += core
-    assert doubts(level, found, whole(level.measured.geometry), 1) == []
+    found.state.volume[..., 0] -= core
+    found.state.volume[..., 2] += core
+    assert lacking(level, found, whole(level.measured.geometry), 1).max() < STANDS_OUT
+
+
+@pytest.mark.parametrize(("phases", "filler"), [(PHASES, "InP"), (LISTED, UNLISTED)])
+def test_what_stands_out_is_filled_with_what_gives_no_photons(phases, filler):
+    level, found, core = filled_with_znse(dot(has_core=True), phases)
+    off = lacking(level, found, whole(level.measured.geometry), 1)
+    start = with_dark(found, off)
+    assert start.mixture.names[2] == filler
+    shares = start.state.volume
+    assert shares.sum(axis=-1).max() <= 1 + 1e-6
+    assert shares[..., 2][core > 0.9].mean() > 0.9
+    # edges are given back: less for a larger ball
+    assert start.pull[2] == pytest.approx(
+        -2 * 2**0.5 / (3 / (4 * np.pi) * shares[..., 2].sum()) ** (1 / 3), rel=1e-4
+    )
+
+
+def test_a_phase_that_is_missing_from_the_list_is_told_and_made_up_for():
+    level, found, core = filled_with_znse(dot(has_core=True), LISTED)
+    crop = whole(level.measured.geometry)
+    off = lacking(level, found, crop, 1)
+    level, again, (said,) = explained(level, found, crop, 1)
+    assert "HAADF is not that of ZnSe, ZnS (" in said
+    assert said.endswith("seems to be missing from the column phases")
+    z, y, x = (int(said.split(f"{axis} ")[1].split()[0].strip(",")) for axis in ("z", "y", "x"))
+    assert off[z, x, y] == off.max()
+    assert again.mixture.names == ("ZnSe", "ZnS", UNLISTED)
+    assert again.state.volume[..., 2][core > 0.9].mean() > 0.5
+    assert lacking(level, again, crop, 1).max() < 0.7 * off.max()
