@@ -1,5 +1,6 @@
 """samples.tsv: what is accepted, what is refused, and in which words."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,12 @@ def sheet(folder, *lines, header=HEADER):
 def test_the_bundled_sheet_is_valid():
     rows = read_sheet(Path(__file__).parents[1] / "samples.tsv")
     assert rows["dot"].elements == ("Se", "S", "Zn")
+
+
+def test_every_column_is_explained():
+    text = (Path(__file__).parents[1] / "docs/sheet.md").read_text()
+    told = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    assert set(re.findall(r"`(\w+)`", "".join(told))) == set(SheetRow.model_fields)
 
 
 def test_paths_are_relative_to_the_sheet(tmp_path):
