@@ -10,7 +10,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 
 from stemedx.code_digest import code_digest
-from stemedx.failures import failures
+from stemedx.failures import failures, was_stopped
 from stemedx.methods import (
     NEED_HAADF,
     NO_HAADF,
@@ -406,9 +406,15 @@ def take_run_lock():
         raise WorkflowError(str(held)) from None
 
 
-def report_what_finished():
-    """Make tables and report of what finished; the rest is listed there."""
+def report_what_finished(log):
+    """Make tables and report of what finished; the rest is listed there.
+
+    Not after the user has stopped the run: all that is left would then be computed.
+    """
     if FINISHED_ONLY in os.environ:
+        return
+    if was_stopped(log and Path(log)):
+        print("\nStopped. The same command goes on from here.", file=sys.stderr)
         return
     merged = Path(".snakemake/merged_config.json")
     merged.write_text(json.dumps(config))
@@ -442,4 +448,4 @@ onstart:
 
 
 onerror:
-    report_what_finished()
+    report_what_finished(log)

@@ -13,6 +13,19 @@ NEEDED_BY = {
     **dict.fromkeys(("mbir", "train_enhancer", "enhance", "synthesize"), ("two_step",)),
     "end_to_end": ("end_to_end",),
 }
+# What Snakemake says after Ctrl-C, and after a signal to terminate.
+STOPPED = (
+    "Terminating processes on user request",
+    "Will exit after finishing currently running jobs",
+)
+
+
+def was_stopped(log: Path | None) -> bool:
+    """Tell whether the user ended a run before it was done, as Snakemake's own log says."""
+    if log is None or not log.is_file():
+        return False
+    text = log.read_text(encoding="utf-8", errors="replace")
+    return any(line in text for line in STOPPED)
 
 
 def failures(run: RunConfig, specimens: list[str], flat: Sequence[str] = ()) -> list[Fault]:

@@ -47,12 +47,13 @@ class Project:
             self.command(*more), cwd=self.folder, capture_output=True, text=True, check=False
         )
 
-    def start(self):
+    def start(self, stderr=subprocess.DEVNULL):
         return subprocess.Popen(
             self.command(),
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            stderr=stderr,
+            text=True,
             start_new_session=True,
         )
 

@@ -1,8 +1,11 @@
 """The whole workflow, run as a user would run it, on small simulated specimens."""
 
 import json
+import os
 import re
 import resource
+import signal
+import subprocess
 import time
 
 import numpy as np
@@ -156,6 +159,21 @@ def test_a_killed_run_goes_on_where_it_stopped(copy_of_project, small_config, wr
     assert done.returncode == 0, done.stderr
     assert maps.stat().st_mtime_ns >= written
     assert not list(copy_of_project.results.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_stopped_run_computes_nothing_more(copy_of_project, small_config, write_sheet, sign):
+    write_sheet("dot\tsimulated/dot\tSe,S,Zn\t")
+    small_config(methods=["sirt"], resolution={"splits": 0})
+    run = copy_of_project.start(stderr=subprocess.PIPE)
+    log = copy_of_project.results / "simulated/logs/dot.log"
+    while not log.exists() and run.poll() is None:
+        time.sleep(0.05)
+    (os.killpg if sign == signal.SIGINT else os.kill)(run.pid, sign)  # as Ctrl-C, as a scheduler
+    _, said = run.communicate()
+    assert run.returncode == 1
+    assert "Stopped. The same command goes on from here." in said
+    assert not (copy_of_project.results / "report.html").exists()
 
 
 def test_a_network_of_the_batch_serves_a_new_specimen_untrained(
