@@ -174,9 +174,18 @@ def test_plotted_numbers_are_those_of_the_stores(specimen):
         specimen / "element_maps.zarr", axes=("element", "tilt", "y", "x"), units="count"
     )
     table = pd.read_csv(specimen / "figures/element_maps/maps.csv")
-    assert table.loc[table["panel"] == 30, "S"].sum() == maps[1, 2].sum()
+    assert table.loc[table["panel"] == 30, "S_count"].sum() == maps[1, 2].sum()
     sums = pd.read_csv(specimen / "figures/element_maps/sums.csv")
-    np.testing.assert_array_equal(sums["Se"], maps[0].sum(axis=(1, 2)))
+    np.testing.assert_array_equal(sums["Se_count"], maps[0].sum(axis=(1, 2)))
+
+
+@pytest.mark.usefixtures("told")
+def test_every_plotted_number_has_its_unit(specimen):
+    for path in (specimen / "figures").rglob("*.csv"):
+        columns = list(pd.read_csv(path, nrows=1))
+        assert not {"Se", "S"} & set(columns), path
+    planes = pd.read_csv(specimen / "figures/reconstruct/sirt_planes.csv", nrows=1)
+    assert list(planes) == ["panel", "down_nm", "across_nm", "Se_count_per_nm", "S_count_per_nm"]
 
 
 @pytest.mark.usefixtures("told")

@@ -3,6 +3,7 @@
 The place of a drawing is the folder of its stage and its name, without an ending.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from stemedx.figures.grids import Column, composite_grid, grid_table, image_grid
 from stemedx.figures.rendering import bodies_figure
 from stemedx.figures.surfaces import Surface, corner_table
 
+SYMBOL = re.compile("[A-Z][a-z]?")
 N_TILTS = 5  # of which the measured maps are shown
 BOX_PX = 11  # the smoothing to which the paper compares its network
 SIGNALS = {"counts": "counts", "hits": "hits (counts clipped to 0 or 1)", "intensity": "intensity"}
@@ -33,13 +35,22 @@ NETWORKS = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure and what belongs beside it."""
+    """A figure and what belongs beside it; `units` are those of columns named after elements."""
 
     place: str
     figure: Figure
     numbers: pd.DataFrame
     title: str
     caption: str
+    units: str = ""
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The numbers, with units in the names of all columns: ``Se_count_per_nm``."""
+        ending = self.units.replace("/", "_per_")
+        return self.numbers.rename(
+            columns=lambda name: f"{name}_{ending}" if SYMBOL.fullmatch(str(name)) else name
+        )
 
 
 def draw_maps(maps: MeasuredMaps, attrs: dict[str, Any]) -> list[Drawing]:
@@ -67,6 +78,7 @@ def draw_maps(maps: MeasuredMaps, attrs: dict[str, Any]) -> list[Drawing]:
             table,
             "Sum of each map",
             "What the sums do beyond the specimen's own change is shadowing, dose or drift.",
+            attrs["units"],
         ),
     ]
 
@@ -110,7 +122,7 @@ def draw_denoised(
     )
     caption = "A row has one scale, that of the denoised map: most single photons are above it."
     numbers = grid_table(columns, elements, pixel_nm)
-    return [Drawing("denoise/maps", figure, numbers, title, caption)]
+    return [Drawing("denoise/maps", figure, numbers, title, caption, attrs["units"])]
 
 
 def draw_losses(network: str, table: pd.DataFrame) -> list[Drawing]:
@@ -173,6 +185,7 @@ def draw_comparison(shown: dict[str, Sequence[Column]], attrs: dict[str, Any]) -
         "Elements on top of each other",
         "Three planes through the largest particle. Colours add where elements overlap; they "
         "tell where an element is, not how much more there is of one than of another.",
+        attrs["units"],
     )
     if len(shown) == 1:
         return [together]
@@ -241,6 +254,7 @@ def draw_thickness(
             shares,
             f"{method}: how much of the sphere is how thick",
             "Each direction counts by the area it stands for.",
+            "percent",
         ),
     ]
 
@@ -251,4 +265,5 @@ def grid_drawing(
     """Return a grid of images with its numbers."""
     elements, pixel_nm = attrs["elements"], attrs["pixel_nm"]
     figure = image_grid(columns, elements, pixel_nm=pixel_nm, units=attrs["units"], title=title)
-    return Drawing(place, figure, grid_table(columns, elements, pixel_nm), title, caption)
+    numbers = grid_table(columns, elements, pixel_nm)
+    return Drawing(place, figure, numbers, title, caption, attrs["units"])

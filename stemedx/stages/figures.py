@@ -93,7 +93,7 @@ def write(chapter: Iterable[Drawing], folder: Path, dpi: int) -> Iterator[dict[s
     """Write drawings and their numbers; yield what the list says of each."""
     for drawing in chapter:
         write_figure(drawing.figure, folder / drawing.place, dpi)
-        tables.write(folder / f"{drawing.place}.csv", drawing.numbers)
+        tables.write(folder / f"{drawing.place}.csv", drawing.table)
         yield {name: getattr(drawing, name) for name in ("place", "title", "caption")}
 
 
