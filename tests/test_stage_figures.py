@@ -249,5 +249,5 @@ def test_of_a_map_the_kernel_is_drawn_beside_the_denoised_map(tmp_path, rng):
     assert "denoise/maps" in places and not [p for p in places if p.startswith("align")]
     assert (told["kind"], told["alignment"]["origin"]) == ("map", "a single map: none")
     numbers = pd.read_csv(tmp_path / "figures/denoise/maps.csv")
-    kernel = numbers.loc[numbers.panel == "kernel", "S"]
+    kernel = numbers.loc[numbers.panel == "kernel", "S_count"]
     np.testing.assert_allclose(kernel.sum(), 5 * rates[1].sum(), rtol=1e-4)
