@@ -261,28 +261,6 @@ def voxels_told(mixture: Mixture, voxels: ByShare, projected: Block, measured: M
     return nnls(mixture.atoms * trust[:, None], atoms * trust)[0]
 
 
-def with_ratios_refit(
-    mixture: Mixture, voxels: ByShare, projected: Block, measured: Measured
-) -> Mixture:
-    """Return the mixture whose yields are half way to what the shares tell.
-
-    Only relative to each other: the voxels that all photons together tell stay as many,
-    or yields would drift up and shares down, which costs less total variation.
-
-    Parameters
-    ----------
-    mixture
-        What to refit.
-    voxels, projected, measured
-        As in `voxels_told`.
-    """
-    before = voxels_told(mixture, voxels, projected, measured).sum()
-    yields = mixture.yields * np.sqrt(_factors(mixture, projected, measured))
-    refit = replace(mixture, yields=yields)
-    after = voxels_told(refit, voxels, projected, measured).sum()
-    return replace(mixture, yields=yields * after / before) if before > 0 < after else mixture
-
-
 def _factors(mixture: Mixture, projected: Block, measured: Measured) -> ByElement:
     """Return by what the yield of each element is too low for its photons."""
     of_elements = projected @ mixture.atoms.T.astype(np.float32) * mixture.yields

@@ -17,7 +17,6 @@ from stemedx.reconstruct.mixture import (
     mixed,
     voxels_told,
     with_haadf_refit,
-    with_ratios_refit,
 )
 from stemedx.reconstruct.primal_dual import State, minimise
 from stemedx.reconstruct.problem import Constraint, Problem
@@ -136,8 +135,8 @@ def settled(level: Level, start: Settled, steps: Steps) -> Settled:
     raised after each solution on phases that have more voxels than their photons tell,
     and lowered on those that have less. A penalty for being between, ``purity *
     tv_weight * p (1 - p) / 2``, is raised in steps, and replaced by its tangent in each.
-    Each problem is convex, and starts from the solution before; ratios of yields, HAADF
-    weights and noise are refitted between.
+    Each problem is convex, and starts from the solution before; HAADF weights and noise
+    are refitted between.
     """
     mixture, state, pull = start.mixture, start.state, start.pull
     strengths = steps.strengths()
@@ -148,7 +147,6 @@ def settled(level: Level, start: Settled, steps: Steps) -> Settled:
         state = fitted(now, mixture, state, slope)
         projected = level.operator.forward(state.volume)
         has = state.volume.sum(axis=(0, 1, 2), dtype=np.float64)
-        mixture = with_ratios_refit(mixture, has, projected, level.measured)
         pull = pull + _surplus(mixture, has, projected, level.measured)
         mixture = with_haadf_refit(mixture, projected, level.images)
     log.info("HAADF weights %s, pulls %s", mixture.haadf.tolist(), pull.tolist())

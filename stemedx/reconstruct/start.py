@@ -11,7 +11,6 @@ from stemedx.arrays import Block, ByElement, Mask, MixingMatrix
 from stemedx.params import Phases
 from stemedx.project.cropped import cropped_projector, whole
 from stemedx.reconstruct.calibration import Calibration
-from stemedx.reconstruct.measured import Measured, binned
 from stemedx.reconstruct.mixture import (
     Mixture,
     atoms_of,
@@ -27,7 +26,6 @@ from stemedx.reconstruct.simultaneous import sirt
 
 log = logging.getLogger(__name__)
 N_SIRT = 30
-N_SQUARES = 8  # across the field, in which photons of elements are compared
 SOFT_PX = 3
 MARGIN_PX = 2  # around matter that HAADF shows, voxels may hold some
 SMOOTH_PX = 1.0  # standard deviation by which the HAADF's volume is smoothed
@@ -93,9 +91,7 @@ def _split(
         mixture, atoms=atoms, haadf=mixture.haadf[is_mapped], prior=mixture.prior[is_mapped]
     )
     part = with_yields(part, projected, level.measured)
-    few = max(level.measured.geometry.n_x // N_SQUARES, 1)
-    coarsest = Calibration(fit.calibration.gain, fit.calibration.background * few**2)
-    inverse = inverse_yields(binned(level.measured, few), coarsest, atoms)
+    inverse = inverse_yields(level, fit.calibration, atoms)
     if inverse is None or not filled.any():
         log.info("the stoichiometry does not tell the yields of elements; taken from the volume")
         return replace(mixture, yields=part.yields), shares
@@ -109,38 +105,42 @@ def _split(
     return replace(mixture, yields=yields), shares * filled[..., None]
 
 
-def inverse_yields(
-    measured: Measured, calibration: Calibration, atoms: MixingMatrix
-) -> ByElement | None:
+def inverse_yields(level: Level, calibration: Calibration, atoms: MixingMatrix) -> ByElement | None:
     """Return voxels per photon of each element, up to a common factor; None if not told.
 
     Where elements outnumber phases, the stoichiometry ties them: with ZnSe and ZnS, as
     many Zn atoms are along each ray as Se and S atoms together. The yields are those
-    for which the photons of all pixels obey that best. Products of different maps have
-    no noise in the mean, and that of squares is the number of photons: it is taken off,
-    or the noise would look like more photons of one element.
+    for which the photons obey that in sums over pixels, weighted by powers of the HAADF:
+    it tells the phases' places apart, and its noise is not that of the photons.
 
     Parameters
     ----------
-    measured
-        Maps with about one photon per pixel or more.
+    level
+        Maps and HAADF.
     calibration
         Gain and background of each map.
     atoms
         ``(element, share)`` of the phases that hold mapped elements.
+
+    References
+    ----------
+    Reiersoel (1945), Ark. Mat. Astron. Fys. 32A, no. 4 (instrumental variables, for
+    quantities that all have errors).
     """
     ties = null_space(atoms.T)
     if not ties.size or (np.abs(ties).max(axis=1) < 1e-6).any():
         return None
-    maps, used = measured.maps * measured.weight, measured.weight
+    measured, smooth = level.measured, gaussian_filter(level.images, (0, SMOOTH_PX, SMOOTH_PX))
+    used = measured.weight * (calibration.gain.min(axis=0)[:, None, None] > 0)
     gain = np.maximum(calibration.gain, 1e-6)[:, :, None, None]
-    net = ((maps - calibration.background[:, :, None, None] * used) / gain).astype(np.float64)
-    net = net.reshape(len(net), -1)
-    noise = (maps / gain**2).sum(axis=(1, 2, 3), dtype=np.float64)
-    photons = np.maximum(net.sum(axis=1), 1e-30)
-    products = (net @ net.T - np.diag(noise)) / np.outer(photons, photons)
-    _, vectors = np.linalg.eigh((ties @ ties.T) * products)
-    per_photon = vectors[:, 0] * np.sign(vectors[:, 0].sum())
+    net = (measured.maps - calibration.background[:, :, None, None]) * used / gain
+    bright = (smooth / max(smooth.max(), 1e-30)).transpose(0, 2, 1)
+    powers = np.arange(1, atoms.shape[1] + 1)[:, None, None, None]
+    sums = np.einsum("ptyx,etyx->pe", bright**powers, net.astype(np.float64))
+    photons = np.maximum(net.sum(axis=(1, 2, 3), dtype=np.float64), 1e-30)
+    rows = (ties.T[:, None] * (sums / photons)).reshape(-1, len(photons))
+    per_photon = np.linalg.svd(rows)[2][-1]
+    per_photon *= np.sign(per_photon.sum())
     return per_photon / photons if (per_photon > 0).all() else None
 
 
