@@ -434,6 +434,25 @@ class PoissonTvParams(Seeded, CountingParams):
     """Or after this many iterations, with a warning."""
 
 
+class DipTvParams(Seeded, CountingParams):
+    """A network that was never trained before, and total variation."""
+
+    base_channels: int = Field(8, ge=2)
+    """Channels of the first level of the 3-D U-Net, doubled on the two below; an even number."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    """Of the optimiser Adam."""
+
+    tv_weight: float | None = Field(None, gt=0)
+    """Weight of the joint total variation, nat per square pixel of edge of solid matter; by the dose if empty."""
+
+    patience: int = Field(100, ge=10)
+    """Updates without photons set aside becoming more likely, after which it stops."""
+
+    max_updates: int = Field(2000, ge=10)
+    """Or after this many updates, with a warning."""
+
+
 class FusionParams(CountingParams):
     """Photons and HAADF, explained by shares of phases."""
 
@@ -472,6 +491,7 @@ class ReconstructParams(Model):
     tv: TvParams = TvParams()
     mlem: MlemParams = MlemParams()
     poisson_tv: PoissonTvParams = PoissonTvParams()
+    dip_tv: DipTvParams = DipTvParams()
     fusion: FusionParams = FusionParams()
     haadf: HaadfParams = HaadfParams()
 
@@ -639,10 +659,12 @@ class ReportParams(Model):
 
 # The methods of the stage `reconstruct`: all its sections but the definitions of phases.
 RECONSTRUCT_METHODS = tuple(name for name in ReconstructParams.model_fields if name != "phases")
-METHODS = ("fbp", "sirt", "l1", "tv", "mlem", "poisson_tv", "fusion", "two_step", "end_to_end")
+METHODS = (
+    *("fbp", "sirt", "l1", "tv", "mlem", "poisson_tv", "dip_tv", "fusion"),
+    *("two_step", "end_to_end"),
+)
 # T has learned from volumes of whole data: applied to halves it would tell both the same.
 WITHOUT_HALVES = ("end_to_end",)
-LATER_METHODS = ("dip_tv",)
 LATER_STAGES = (
     "bootstrap",
     "sizes",
@@ -715,10 +737,6 @@ class RunConfig(Model):
     @classmethod
     def _known_methods(cls, methods: tuple[str, ...]) -> tuple[str, ...]:
         for method in methods:
-            if method in LATER_METHODS:
-                raise ValueError(
-                    f"method {method!r} is not part of this version; it has {', '.join(METHODS)}"
-                )
             if method not in METHODS:
                 raise ValueError(f"unknown method {method!r}; known: {', '.join(METHODS)}")
         if len(set(methods)) < len(methods):

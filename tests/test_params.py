@@ -7,7 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemedx.params import LATER_METHODS, LATER_STAGES, METHODS, RunConfig, check_config
+from stemedx.params import LATER_STAGES, RunConfig, check_config
 
 ROOT = Path(__file__).parents[1]
 
@@ -100,20 +100,13 @@ def test_a_slash_at_the_end_of_results_changes_nothing():
     assert check_config({"results": "/data/out/"}, "c.yaml").results == "/data/out"
 
 
-@pytest.mark.parametrize("method", LATER_METHODS)
-def test_a_method_of_a_later_version_is_refused_as_such(method):
-    with pytest.raises(ValueError, match=f"method '{method}' is not part of this version"):
-        check_config({"methods": [method]}, "c.yaml")
-
-
 @pytest.mark.parametrize("stage", LATER_STAGES)
 def test_a_stage_of_a_later_version_is_refused_as_such(stage):
     with pytest.raises(ValueError, match=f"section '{stage}': this stage is not part"):
         check_config({stage: {}}, "c.yaml")
 
 
-def test_no_method_is_known_and_unknown_at_once():
-    assert not set(METHODS) & set(LATER_METHODS)
+def test_no_stage_is_known_and_unknown_at_once():
     assert not set(RunConfig.model_fields) & set(LATER_STAGES)
 
 

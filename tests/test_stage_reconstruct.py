@@ -26,6 +26,7 @@ PARAMS = ReconstructParams.model_validate(
         "haadf": {"n_iterations": 20, "vacuum_px": 3},
         "mlem": {"n_iterations": 20},
         "poisson_tv": {"tv_weight": 0.3, "gap": 0.05, "max_iterations": 300},
+        "dip_tv": {"base_channels": 4, "learning_rate": 0.02, "tv_weight": 0.3, "patience": 20},
         "fusion": {"gap": 0.05, "max_iterations": 300, "vacuum_px": 3},
         "phases": {"heavy": {"Se": 1}, "light": {"S": 1}},
     }
@@ -60,7 +61,7 @@ def stores(tmp_path, truth, rng):
     return {**inputs, "volume": tmp_path / "volumes" / "method.ome.zarr"}
 
 
-@pytest.mark.parametrize("method", ["fbp", "sirt", "l1", "mlem", "poisson_tv"])
+@pytest.mark.parametrize("method", ["fbp", "sirt", "l1", "mlem", "poisson_tv", "dip_tv"])
 def test_volumes_are_photons_per_nm(stores, truth, method):
     reconstruct.run(PARAMS, method=method, **stores)
     volumes, attrs = store.read_volumes(stores["volume"])

@@ -11,6 +11,7 @@ with log_to(snakemake.log[0]):
     reconstruct.run(
         ReconstructParams.model_validate(snakemake.params.settings),
         method=snakemake.wildcards.method,
+        device=snakemake.resources.device,
         element_maps=Path(snakemake.input.element_maps),
         tilt_series=next(map(Path, snakemake.input.get("tilt_series", [])), None),
         alignment=Path(snakemake.input.alignment),

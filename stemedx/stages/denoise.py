@@ -13,10 +13,10 @@ from stemedx.guides import read_guides
 from stemedx.learn.adversarial import read_generator
 from stemedx.learn.blind_spots import blind_copies
 from stemedx.learn.denoising import predict_rates, read_denoiser
-from stemedx.learn.device import to_device
 from stemedx.learn.distilling import predict
 from stemedx.learn.thinning import left_out_copies, thinned_copies
 from stemedx.learn.weights import read_architecture
+from stemedx.networks.device import to_device
 from stemedx.params import DenoiseParams
 from stemedx.provenance import made_by
 

@@ -7,8 +7,8 @@ import numpy as np
 
 from stemedx import store
 from stemedx.alignment import read_geometry
-from stemedx.learn.device import to_device
 from stemedx.learn.end_to_end import doubts, predict_volumes, read_network
+from stemedx.networks.device import to_device
 from stemedx.params import EndToEndParams
 from stemedx.provenance import made_by
 from stemedx.reconstruct.filtered import limited_fbp

@@ -8,10 +8,10 @@ import numpy as np
 from stemedx import store
 from stemedx.arrays import Rate, Rates
 from stemedx.learn.adversarial import read_generator
-from stemedx.learn.device import to_device
 from stemedx.learn.enhancing import enhance_maps, read_enhancer
 from stemedx.learn.published_enhancing import enhance_published
 from stemedx.learn.weights import read_architecture
+from stemedx.networks.device import to_device
 from stemedx.params import EnhanceParams
 from stemedx.project.projector import project
 from stemedx.provenance import made_by

@@ -4,11 +4,11 @@ import logging
 from pathlib import Path
 
 from stemedx import store
-from stemedx.learn.device import to_device
 from stemedx.learn.kernel import Kernel
 from stemedx.learn.kernels import apply_kernels, as_module
 from stemedx.learn.weights import read_architecture, read_weights
 from stemedx.maps.common_field import on_common_field
+from stemedx.networks.device import to_device
 from stemedx.params import KernelParams
 from stemedx.provenance import made_by
 

@@ -23,6 +23,7 @@ def run(
     params: ReconstructParams,
     *,
     method: str,
+    device: str = "auto",
     element_maps: Path,
     tilt_series: Path | None,
     alignment: Path,
@@ -33,7 +34,8 @@ def run(
     Reads ``(element, tilt, y, x)`` counts or intensities in the measured frame;
     writes ``(element, z, y, x)`` per nm of path in the aligned one. The method
     ``haadf`` reads the HAADF of `tilt_series` instead, as an element of that name;
-    ``fusion`` reads it too, and the phases of `params` are those of the specimen.
+    ``fusion`` reads it too, and the phases of `params` are those of the specimen. Only
+    ``dip_tv`` asks for the `device`: ``auto``, ``cpu`` or ``cuda``.
 
     Raises
     ------
@@ -56,8 +58,9 @@ def run(
     facts: dict[str, Any] = {}
     if isinstance(own, CountingParams):
         measured, per_photon = _measured(maps, geometry, attrs, read_weights(alignment))
-        guide = _guide(tilt_series, attrs["elements"], params) if method == "fusion" else ()
-        found = solver.reconstruct(measured, *guide, own)
+        before = _guide(tilt_series, attrs["elements"], params) if method == "fusion" else ()
+        after = (device,) if method == "dip_tv" else ()
+        found = solver.reconstruct(measured, *before, own, *after)
         volumes, facts = found.volumes * per_photon, found.facts
     else:
         volumes = solver.reconstruct(maps, geometry, own)

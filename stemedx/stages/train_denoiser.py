@@ -17,12 +17,12 @@ from stemedx.learn.adversarial import make_networks, train_adversarial
 from stemedx.learn.blind_spots import BLIND_SPOTS
 from stemedx.learn.checkpoints import Checkpoint
 from stemedx.learn.denoising import make_denoiser, train
-from stemedx.learn.device import to_device
 from stemedx.learn.distilling import Labelled, of_frames, of_series, to_pairs, units_of
 from stemedx.learn.frame_parts import frame_parts, stacked
 from stemedx.learn.thinning import CLIPPED, THINNING
 from stemedx.learn.weights import start_from, write_weights
 from stemedx.maps.common_field import on_common_field
+from stemedx.networks.device import to_device
 from stemedx.params import TrainDenoiserParams, TrainKernelParams
 from stemedx.provenance import made_by
 

@@ -9,9 +9,9 @@ import numpy as np
 from stemedx import store, tables
 from stemedx.alignment import read_geometry
 from stemedx.learn.checkpoints import Checkpoint
-from stemedx.learn.device import to_device
 from stemedx.learn.end_to_end import Pair, make_network, train
 from stemedx.learn.weights import start_from, write_weights
+from stemedx.networks.device import to_device
 from stemedx.params import TrainEndToEndParams
 from stemedx.provenance import made_by
 from stemedx.reconstruct.filtered import limited_fbp

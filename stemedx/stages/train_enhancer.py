@@ -10,10 +10,10 @@ from stemedx import store, tables
 from stemedx.alignment import read_geometry
 from stemedx.learn.adversarial import make_networks, train_adversarial
 from stemedx.learn.checkpoints import Checkpoint
-from stemedx.learn.device import to_device
 from stemedx.learn.enhancing import make_enhancer, train
 from stemedx.learn.published_enhancing import to_pairs, units_of
 from stemedx.learn.weights import start_from, write_weights
+from stemedx.networks.device import to_device
 from stemedx.params import TrainEnhancerParams
 from stemedx.project.projector import project
 from stemedx.project.warp import align_maps

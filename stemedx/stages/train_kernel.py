@@ -8,10 +8,10 @@ import numpy as np
 from stemedx import store, tables
 from stemedx.learn.bootstraps import draw_frames
 from stemedx.learn.checkpoints import Checkpoint
-from stemedx.learn.device import to_device
 from stemedx.learn.kernels import as_module, train_kernels
 from stemedx.learn.weights import write_weights
 from stemedx.maps.common_field import on_common_field
+from stemedx.networks.device import to_device
 from stemedx.params import TrainKernelParams
 from stemedx.provenance import made_by
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from stemedx.learn.device import to_device
+from stemedx.networks.device import to_device
 
 
 def test_cpu_is_the_cpu():
