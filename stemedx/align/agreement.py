@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from stemedx.align.one_specimen import BLUR_PX, N_X, RADIUS, Likelihood, SpecimenModel
-from stemedx.arrays import Angles, Modes, Rate, Rates, Shifts, Spread, TiltAngles
+from stemedx.align.one_specimen import BLUR_PX, Likelihood, SpecimenModel
+from stemedx.align.window import Window, rotation, sampled, spline_of
+from stemedx.arrays import Angles, Modes, Rates, Shifts, Spread, TiltAngles
 
 ROUNDS = 8
 FINE_DEG = 0.75
@@ -14,14 +15,6 @@ APART_DEG = 2.0
 WORTH = 0.02  # of a logarithm of a likelihood
 DAMPING = 1e-3
 MOST_DAMPING = 1e3
-
-
-@dataclass(frozen=True)
-class Window:
-    """The part of the aligned frame that holds the specimen, on a coarser grid."""
-
-    pixel_px: float  # its pixel, in pixels of the maps
-    n_y: int
 
 
 @dataclass(frozen=True)
@@ -43,16 +36,23 @@ class _Seen:
 
     def sampled(self, rotation_deg: float, place_px: Shifts) -> Spread:
         """Return ``(field, channel, tilt, y, x)`` in the window, centred at these places."""
-        turn = _turn(rotation_deg).T
-        points = _points(self.window)
-        centre = (np.array(self.images.shape[3:]) - 1) / 2
-        found = np.empty((*self.images.shape[:3], self.window.n_y, N_X))
-        for tilt, place in enumerate(place_px):
-            at = np.tensordot(turn, points, 1) + (place + centre)[:, None, None]
-            for field, channel in np.ndindex(self.images.shape[:2]):
-                one = self.images[field, channel, tilt]
-                found[field, channel, tilt] = ndimage.map_coordinates(one, at, prefilter=False)
-        return found
+        return sampled(self.images, self.window, rotation_deg, place_px)
+
+
+@dataclass(frozen=True)
+class _Question:
+    """How alike maps have to be, and what maps of one specimen would ask for themselves."""
+
+    how: Likelihood
+    angle: float  # where it is asked, degrees
+    place_px: Shifts
+    own: Spread  # (channel, wave, move): slopes that are not the measurement's
+
+    def unlikely(self, model: SpecimenModel, modes: Modes, angle: float, place: Shifts) -> Spread:
+        """Return how unlikely maps are, ``(channel, wave)``, up to a constant."""
+        product = np.einsum("cki,cki->ck", modes.conj(), _times(self.how.rather, modes)).real
+        moves = [np.deg2rad([angle - self.angle]), (place - self.place_px).ravel()]
+        return 0.5 * model.times * product - self.own @ np.concatenate(moves)
 
 
 @dataclass
@@ -88,53 +88,27 @@ def agreement(
     angles_deg
         ``(angle,)`` rotations to try, rising; one: that is taken.
     window
-        From `window_of`.
+        `one_specimen.N_X` columns wide.
     """
     seen = _seen(channels, tilt_deg, window)
     angle = float(angles_deg[len(angles_deg) // 2])
-    place = -start @ _turn(angle)
+    place = -start @ rotation(angle)
     for _ in range(2):
-        how = _likelihood(seen, angle, place)
+        how = _question(seen, angle, place)
         fits = _profile(seen, how, angles_deg, place)
         angle = min(fits, key=lambda one: fits[one].unlikely.sum())
         place = fits[angle].place_px
     if len(angles_deg) == 1:
-        return Agreement(angle, 0.0, -place @ _turn(angle).T)
+        return Agreement(angle, 0.0, -place @ rotation(angle).T)
     rough, broad = _vertex(fits)
-    how = _likelihood(seen, angle, place)
+    how = _question(seen, angle, place)
     fits = _profile(seen, how, angle + FINE_DEG * np.arange(-4, 5), place)
     best, error = _vertex(fits)
     # Where nothing tells, noise makes a dent here and there.
     error = max(error, broad) if abs(best - rough) < APART_DEG else np.inf
     nearest = min(fits, key=lambda one: abs(one - best))
     last = _fitted(seen, how, best, fits[nearest].place_px)
-    return Agreement(best, error, -last.place_px @ _turn(best).T)
-
-
-def window_of(aligned: Rate) -> Window:
-    """Return the window that holds what aligned images show.
-
-    Parameters
-    ----------
-    aligned
-        ``(tilt, y, x)`` without background.
-    """
-    bright = np.percentile(aligned, 99, axis=(1, 2))[:, None, None]
-    body = np.where(aligned > 0.2 * bright, aligned, 0).astype(np.float64)
-    x = np.abs(np.arange(aligned.shape[2]) - (aligned.shape[2] - 1) / 2)
-    y = np.abs(np.arange(aligned.shape[1]) - (aligned.shape[1] - 1) / 2)
-    radius = max(_reach(columns, x) for columns in body.sum(axis=1))
-    height = max(_reach(rows, y) for rows in body.sum(axis=2))
-    pixel = max(1.15 * radius / (RADIUS * N_X), 0.25)
-    n_y = 2 * int(np.ceil((1.15 * height) / pixel + 2 * BLUR_PX))
-    return Window(pixel, n_y)
-
-
-def _reach(profile: Spread, distance: Spread) -> float:
-    """Return the distance within which nearly all of a profile lies."""
-    order = np.argsort(distance)
-    share = np.cumsum(profile[order]) / max(profile.sum(), 1e-12)
-    return float(distance[order][min(int(np.searchsorted(share, 0.995)), len(order) - 1)])
+    return Agreement(best, error, -last.place_px @ rotation(best).T)
 
 
 def _seen(channels: Rates, tilt_deg: TiltAngles, window: Window) -> _Seen:
@@ -143,17 +117,32 @@ def _seen(channels: Rates, tilt_deg: TiltAngles, window: Window) -> _Seen:
         ndimage.gaussian_filter(channels, (0, 0, width, width), (0, 0, *order), np.float64)
         for order in ((0, 0), (1, 0), (0, 1))
     ]
-    coefficients = np.empty((3, *channels.shape))
-    for at in np.ndindex(coefficients.shape[:3]):
-        coefficients[at] = ndimage.spline_filter(fields[at[0]][at[1:]])
-    return _Seen(SpecimenModel(tilt_deg, window.n_y), window, coefficients)
+    return _Seen(SpecimenModel(tilt_deg, window.n_y), window, spline_of(np.stack(fields)))
 
 
-def _likelihood(seen: _Seen, angle: float, place: Shifts) -> Likelihood:
-    return seen.model.likelihood(seen.model.modes(seen.sampled(angle, place)[0]))
+def _question(seen: _Seen, angle: float, place: Shifts) -> _Question:
+    """Return what to ask for, near an angle and places.
+
+    Of any given specimen the views are likelier a little off the truth: the smaller it
+    looks, the likelier. Its size is no measurement. So what the specimen that explains the
+    maps asks for at its own place is taken off (a parametric bootstrap: Efron and
+    Tibshirani 1993, An Introduction to the Bootstrap, chapter 10).
+    """
+    model = seen.model
+    modes = model.modes(seen.sampled(angle, place)[0])
+    how = model.likelihood(modes)
+    explained = _times(how.explained, modes)
+    upright = np.stack(np.gradient(model.maps(explained), seen.window.pixel_px, axis=(2, 3)))
+    slopes = np.tensordot(rotation(angle).T, upright, 1)
+    points = np.tensordot(rotation(angle + 90).T, seen.window.points, 1)
+    turning = model.modes(np.einsum("ayx,actyx->ctyx", points, slopes))
+    columns = np.concatenate([turning[..., None], _columns(model, slopes)], axis=-1)
+    pull = _times(how.rather, explained)
+    own = np.einsum("ckim,cki->ckm", columns.conj(), pull, optimize=True).real
+    return _Question(how, angle, place, model.times[:, None] * own)
 
 
-def _profile(seen: _Seen, how: Likelihood, angles_deg: Angles, place: Shifts) -> dict[float, _Fit]:
+def _profile(seen: _Seen, how: _Question, angles_deg: Angles, place: Shifts) -> dict[float, _Fit]:
     """Return the best places at each angle, each started from those at the nearest before."""
     fits: dict[float, _Fit] = {}
     middle = angles_deg[len(angles_deg) // 2]
@@ -163,12 +152,12 @@ def _profile(seen: _Seen, how: Likelihood, angles_deg: Angles, place: Shifts) ->
     return fits
 
 
-def _fitted(seen: _Seen, how: Likelihood, angle: float, place: Shifts) -> _Fit:
+def _fitted(seen: _Seen, how: _Question, angle: float, place: Shifts) -> _Fit:
     """Return the places of greatest likelihood at an angle, by damped Newton steps."""
     maps = seen.sampled(angle, place)
     modes = seen.model.modes(maps[0])
-    best = _Fit(place, _unlikely(seen.model, how, modes))
-    curvature = _curvature(seen.model, how, maps)
+    best = _Fit(place, how.unlikely(seen.model, modes, angle, place))
+    curvature = _curvature(seen.model, how.how, maps)
     free = _free(seen.model.tilt_deg, angle)
     stiff = np.diag(curvature).max() * len(curvature) * free @ free.T
     damping = DAMPING
@@ -178,7 +167,8 @@ def _fitted(seen: _Seen, how: Likelihood, angle: float, place: Shifts) -> _Fit:
         step = np.linalg.solve(damped, free @ (free.T @ slope) - slope).reshape(-1, 2)
         maps = seen.sampled(angle, best.place_px + step)
         tried = seen.model.modes(maps[0])
-        found = _Fit(best.place_px + step, _unlikely(seen.model, how, tried))
+        where = best.place_px + step
+        found = _Fit(where, how.unlikely(seen.model, tried, angle, where))
         gain = float(best.unlikely.sum() - found.unlikely.sum())
         if gain > 0:
             best, modes, damping = found, tried, damping / 5
@@ -189,29 +179,29 @@ def _fitted(seen: _Seen, how: Likelihood, angle: float, place: Shifts) -> _Fit:
     return best
 
 
-def _unlikely(model: SpecimenModel, how: Likelihood, modes: Modes) -> Spread:
-    product = np.einsum("cki,cki->ck", modes.conj(), _times(how.rather, modes)).real
-    return 0.5 * model.times * product
-
-
-def _slope(model: SpecimenModel, how: Likelihood, modes: Modes, maps: Spread) -> Spread:
+def _slope(model: SpecimenModel, how: _Question, modes: Modes, maps: Spread) -> Spread:
     """Return how unlikelihood grows with the places, ``(tilt and axis,)``."""
-    pull = model.adjoint(_times(how.rather, modes))
-    return np.sum(maps[1:] * pull, axis=(1, 3, 4)).T.ravel()
+    pull = model.adjoint(_times(how.how.rather, modes))
+    return np.sum(maps[1:] * pull, axis=(1, 3, 4)).T.ravel() - how.own.sum(axis=(0, 1))[1:]
 
 
 def _curvature(model: SpecimenModel, how: Likelihood, maps: Spread) -> Spread:
     """Return about how steep unlikelihood is in the places."""
+    columns = _columns(model, maps[1:])
+    weighted = model.times[:, None, None] * (how.one @ columns)
+    return np.einsum("ckia,ckib->ab", columns.conj(), weighted, optimize=True).real
+
+
+def _columns(model: SpecimenModel, slopes: Spread) -> Modes:
+    """Return how modes change with the places, ``(channel, wave, mode, tilt and axis)``."""
     n, m = len(model.tilt_deg), model.basis.shape[1]
-    parts = [model.modes(part) for part in maps[1:]]
+    parts = [model.modes(part) for part in slopes]
     columns = np.zeros((*parts[0].shape, n, 2), np.complex128)
     for axis, part in enumerate(parts):
         for tilt in range(n):
             at = slice(tilt * m, (tilt + 1) * m)
             columns[:, :, at, tilt, axis] = part[:, :, at]
-    columns = columns.reshape(*parts[0].shape, 2 * n)
-    weighted = model.times[:, None, None] * (how.one @ columns)
-    return np.einsum("ckia,ckib->ab", columns.conj(), weighted, optimize=True).real
+    return columns.reshape(*parts[0].shape, 2 * n)
 
 
 def _free(tilt_deg: TiltAngles, angle: float) -> Spread:
@@ -219,7 +209,7 @@ def _free(tilt_deg: TiltAngles, angle: float) -> Spread:
     tilt = np.deg2rad(tilt_deg)
     none = np.zeros_like(tilt)
     moves = [(none + 1, none), (none, np.cos(tilt)), (none, np.sin(tilt))]
-    columns = [(np.stack(move, axis=1) @ _turn(angle)).ravel() for move in moves]
+    columns = [(np.stack(move, axis=1) @ rotation(angle)).ravel() for move in moves]
     return np.linalg.qr(np.stack(columns, axis=1))[0]
 
 
@@ -240,16 +230,3 @@ def _vertex(fits: dict[float, _Fit]) -> tuple[float, float]:
 
 def _times(kernels: Spread, modes: Modes) -> Modes:
     return np.einsum("ckij,ckj->cki", kernels, modes, optimize=True)
-
-
-def _points(window: Window) -> Spread:
-    """Return where the pixels of a window lie, ``(axis, y, x)`` pixels from its centre."""
-    points = np.indices((window.n_y, N_X)).astype(np.float64)
-    centre = (np.array([window.n_y, N_X]) - 1) / 2
-    return (points - centre[:, None, None]) * window.pixel_px
-
-
-def _turn(rotation_deg: float) -> Spread:
-    """Return the rotation counter-clockwise as displayed, in (y, x)."""
-    angle = np.deg2rad(rotation_deg)
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

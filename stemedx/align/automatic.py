@@ -5,13 +5,21 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stemedx.align.agreement import Agreement, agreement, window_of
+from stemedx.align import one_body, one_specimen
+from stemedx.align.agreement import Agreement, agreement
 from stemedx.align.alignment import Alignment, least_shifts
 from stemedx.align.coarse import axis_angle, moved, shifts_inside, shifts_of_neighbours
 from stemedx.align.doubts import turned_axis, wrong_signs
-from stemedx.align.images import above_vacuum, is_contained, of_equal_total, width_for
+from stemedx.align.images import (
+    above_vacuum,
+    is_contained,
+    of_equal_total,
+    width_for,
+    without_vacuum,
+)
 from stemedx.align.refine import Match, Views, match, reduced, refine
 from stemedx.align.weights import weights_of
+from stemedx.align.window import window_of
 from stemedx.arrays import Angles, MeasuredMaps, PerTilt, Rate, Rates, Series, Shifts, TiltAngles
 from stemedx.params import AlignParams
 
@@ -33,7 +41,7 @@ class Source:
     """What an alignment is made from."""
 
     images: Rate  # (tilt, y, x), smoothed, without background
-    channels: Rates  # (channel, tilt, y, x), as measured, without background
+    channels: Rates  # (channel, tilt, y, x) elements and HAADF, not smoothed, no background
     is_inside: bool  # the specimen lies within the field at every tilt
     warnings: tuple[str, ...]
 
@@ -44,8 +52,9 @@ def align(
     """Return the alignment of a tilt series.
 
     A specimen inside the field is aligned by its row sums and its centre of mass, then by
-    the likelihood that all maps show one specimen, which tells the angle of the tilt axis
-    too; a larger one by its neighbours; then both by projection matching. Where something
+    the likelihood that all maps show one specimen, or as one body if it is one; that tells
+    the angle of the tilt axis too. A larger one is aligned by its neighbours; then both by
+    projection matching. Where something
     is seen that not all tilts see, that is left out of account and the matching repeated.
     Where the maps tell nothing of each other nothing is moved.
 
@@ -168,11 +177,14 @@ def to_source(
     else:
         _refuse_blank(haadf, tilt_deg, "HAADF")
         images = above_vacuum(haadf, params.smooth_px)
-    channels = above_vacuum(total if haadf is None else haadf, 0.0)[None]
+    seen = [one for one in maps if one.any()] + ([] if haadf is None else [haadf])
+    width = width_for(maps, params.smooth_px)
+    channels = [without_vacuum(one, width) for one in seen]
     if is_contained(images):
-        return Source(of_equal_total(images), of_equal_total(channels[0])[None], True, warnings)
+        equal = np.stack([of_equal_total(one) for one in channels])
+        return Source(of_equal_total(images), equal, True, warnings)
     larger = "the specimen, or a neighbour, reaches the border of the field"
-    return Source(images, channels, False, (*warnings, larger))
+    return Source(images, np.stack(channels), False, (*warnings, larger))
 
 
 def _refuse_blank(images: Series, tilt_deg: TiltAngles, what: str) -> None:
@@ -200,8 +212,11 @@ def _first(
         return replace(_agreed(source, tilt_deg, params, np.array([angle])), error_deg=np.nan)
     n_steps = int(np.ceil(params.axis_within_deg / STEP_DEG))
     angles = np.linspace(-params.axis_within_deg, params.axis_within_deg, 2 * n_steps + 1)
-    found = _agreed(source, tilt_deg, params, angles)
-    log.info("maps agree best rotated by %.2f +- %.2f deg", found.rotation_deg, found.error_deg)
+    found = min(
+        _as_one_body(source, tilt_deg, params),
+        _agreed(source, tilt_deg, params, angles),
+        key=lambda one: one.error_deg,
+    )
     if found.error_deg <= SURE_DEG:
         return found
     factor = -(-source.images.shape[2] // AXIS_WIDTH_PX)
@@ -216,10 +231,31 @@ def _agreed(
     source: Source, tilt_deg: TiltAngles, params: AlignParams, angles_deg: Angles
 ) -> Agreement:
     """Return where maps agree best, started from row sums and centres of mass."""
-    middle = np.full(len(tilt_deg), angles_deg[len(angles_deg) // 2])
-    shift_px = shifts_inside(source.images, tilt_deg, middle, params.max_shift_px)
-    window = window_of(moved(source.images, tilt_deg, middle, shift_px)[0])
-    return agreement(source.channels, tilt_deg, shift_px, angles_deg, window)
+    start, level = _rough(source, tilt_deg, params, float(angles_deg[len(angles_deg) // 2]))
+    window = window_of(level, one_specimen.N_X, one_specimen.RADIUS, one_specimen.BLUR_PX)
+    found = agreement(source.channels, tilt_deg, start, angles_deg, window)
+    log.info("maps agree best rotated by %.2f +- %.2f deg", found.rotation_deg, found.error_deg)
+    return found
+
+
+def _as_one_body(source: Source, tilt_deg: TiltAngles, params: AlignParams) -> Agreement:
+    """Return what one body tells, if it lies within the search; from the same start."""
+    start, level = _rough(source, tilt_deg, params, 0.0)
+    window = window_of(level, one_body.N_X, one_body.RADIUS, one_body.BORDER_PX)
+    found = one_body.one_body(source.channels, tilt_deg, start, 0.0, window)
+    log.info("one body rotated by %.2f +- %.2f deg", found.rotation_deg, found.error_deg)
+    if abs(found.rotation_deg) > params.axis_within_deg:
+        return replace(found, error_deg=np.inf)
+    return found
+
+
+def _rough(
+    source: Source, tilt_deg: TiltAngles, params: AlignParams, angle_deg: float
+) -> tuple[Shifts, Rate]:
+    """Return shifts by row sums and centres of mass, and the images so moved."""
+    rotation = np.full(len(tilt_deg), angle_deg)
+    shift_px = shifts_inside(source.images, tilt_deg, rotation, params.max_shift_px)
+    return shift_px, moved(source.images, tilt_deg, rotation, shift_px)[0]
 
 
 def _of_neighbours(

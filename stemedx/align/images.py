@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from stemedx.arrays import Image, MeasuredMaps, PerTilt, Rate, Series
+from stemedx.arrays import Image, MeasuredMaps, PerTilt, Rate, Series, Spread
 
 PHOTONS_WANTED = 20.0  # under the smoothing filter, inside the specimen
 STRIP = 16  # the outermost 1/16 on each side
@@ -34,10 +34,24 @@ def width_for(maps: MeasuredMaps, smooth_px: float) -> float:
 def above_vacuum(images: Series, smooth_px: float) -> Rate:
     """Return the smoothed images without their background, the darkest of the borders."""
     smooth = ndimage.gaussian_filter(images.astype(np.float32), (0, smooth_px, smooth_px))
-    side = max(2, min(images.shape[1:]) // STRIP)
+    return smooth - _vacuum(smooth)
+
+
+def without_vacuum(images: Series, smooth_px: float) -> Rate:
+    """Return the images as they are, less the background that smoothed ones show.
+
+    Of single photons the median is 0 wherever fewer than half the pixels have one.
+    """
+    smooth = ndimage.gaussian_filter(images.astype(np.float32), (0, smooth_px, smooth_px))
+    return images.astype(np.float32) - _vacuum(smooth)
+
+
+def _vacuum(smooth: Spread) -> Spread:
+    """Return the median of the darkest border of each image, ``(tilt, 1, 1)``."""
+    side = max(2, min(smooth.shape[1:]) // STRIP)
     borders = (smooth[:, :side], smooth[:, -side:], smooth[:, :, :side], smooth[:, :, -side:])
     level = np.min([np.median(border, axis=(1, 2)) for border in borders], axis=0)
-    return smooth - level[:, None, None].astype(np.float32)
+    return level[:, None, None].astype(np.float32)
 
 
 def is_contained(images: Series) -> bool:

@@ -23,6 +23,7 @@ class Likelihood:
 
     one: Kernels  # (channel, wave, mode, mode): inverse covariance of views of one
     rather: Kernels  # less that of views of one each
+    explained: Kernels  # from maps to what one specimen explains of them
 
 
 class SpecimenModel:
@@ -50,6 +51,7 @@ class SpecimenModel:
         kept = power > KEPT * power.max()
         # Of blurred noise, each mode of `basis` has the variance 1.
         self.basis = modes[:, kept] / np.sqrt(power[kept])
+        self.waves_x = modes[:, kept] * np.sqrt(power[kept])  # the inverse of its transpose
         wave = 2 * np.pi * np.fft.rfftfreq(n_y)
         noise = np.exp(-(BLUR_PX**2) * wave**2)
         self.seen = noise > KEPT
@@ -83,13 +85,20 @@ class SpecimenModel:
         found = (waves @ self.basis).transpose(0, 2, 1, 3)
         return found.reshape(*found.shape[:2], -1)
 
+    def maps(self, modes: Modes) -> Spread:
+        """Return the smooth maps that have these modes."""
+        return self._spread(modes, self.waves_x, self.root)
+
     def adjoint(self, modes: Modes) -> Spread:
         """Return the maps whose product with others is that of modes."""
+        return self._spread(modes, self.basis, 1 / self.root)
+
+    def _spread(self, modes: Modes, basis: Spread, root: Spread) -> Spread:
         n_channels, n_waves, _ = modes.shape
         parts = modes.reshape(n_channels, n_waves, len(self.tilt_deg), -1).transpose(0, 2, 1, 3)
         shape = (n_channels, len(self.tilt_deg), self.n_y // 2 + 1, N_X)
         waves = np.zeros(shape, np.complex128)
-        waves[:, :, self.seen] = (parts @ self.basis.T) / self.root[:, None]
+        waves[:, :, self.seen] = (parts @ basis.T) * root[:, None]
         return np.fft.irfft(waves, self.n_y, axis=2, norm="ortho")
 
     def likelihood(self, modes: Modes) -> Likelihood:
@@ -109,7 +118,8 @@ class SpecimenModel:
                 for tilt, part in enumerate(tilts):
                     at = slice(tilt * m, (tilt + 1) * m)
                     rather[channel, wave, at, at] -= _inverse(part, *pair)
-        return Likelihood(one, rather)
+        explained = [[_explaining(part, *pair) for part in self._one] for pair in pairs]
+        return Likelihood(one, rather, np.stack(explained))
 
     def _strengths(self, modes: Modes) -> tuple[float, float]:
         """Return the variances of signal and noise of greatest marginal likelihood."""
@@ -129,6 +139,13 @@ class SpecimenModel:
         near = float(min(tried, key=unlikely))
         ratio = optimize.minimize_scalar(unlikely, bounds=(near - 1, near + 1), method="bounded").x
         return signal(ratio), signal(ratio) * float(np.exp(ratio))
+
+
+def _explaining(eigen: tuple[Spread, Spread], signal: float, noise: float) -> Spread:
+    """Return the smoother of the process, applied again to what it leaves (twicing)."""
+    values, vectors = eigen
+    left = noise / (signal * np.maximum(values, 0) + noise)
+    return (vectors * (1 - left**2)) @ vectors.T
 
 
 def _inverse(eigen: tuple[Spread, Spread], signal: float, noise: float) -> Spread:

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import ndimage
 
 from stemedx.align import agreement as module
-from stemedx.align.agreement import agreement, window_of
-from stemedx.align.one_specimen import SpecimenModel
+from stemedx.align.agreement import agreement
+from stemedx.align.one_specimen import BLUR_PX, N_X, RADIUS, SpecimenModel
+from stemedx.align.window import window_of
 from tests.align.ellipsoids import CHAIN, DOT, TILTS, error_px, project_ellipsoids
 
 ROUND = (((3.0, -2.0, 4.0), (9.0, 9.0, 9.0), 1.0),)
@@ -20,7 +23,11 @@ def noisy(rng, ellipsoids, shift_px, rotation_deg, level=0.04):
 
 def agreed(images, start, angles=ANGLES):
     smooth = ndimage.gaussian_filter(images, (0, 1, 1))
-    return agreement(images[None], TILTS, start, angles, window_of(smooth))
+    return agreement(images[None], TILTS, start, angles, around(smooth))
+
+
+def around(smooth):
+    return window_of(smooth, N_X, RADIUS, BLUR_PX)
 
 
 @pytest.fixture
@@ -59,13 +66,13 @@ def test_a_given_angle_is_kept(rng, shifts):
 def test_slopes_are_those_of_the_likelihood(rng, shifts):
     """Against differences; and the steps that follow it make maps more alike."""
     images = noisy(rng, CHAIN, shifts, 5.0)[None]
-    seen = module._seen(images, TILTS, window_of(images[0]))
+    seen = module._seen(images, TILTS, around(images[0]))
     place = -shifts + 0.7
-    how = module._likelihood(seen, 5.0, place)
+    how = module._question(seen, 5.0, -shifts)
 
     def unlikely(where):
         modes = seen.model.modes(seen.sampled(5.0, where)[0])
-        return module._unlikely(seen.model, how, modes).sum()
+        return how.unlikely(seen.model, modes, 5.0, where).sum()
 
     maps = seen.sampled(5.0, place)
     slope = module._slope(seen.model, how, seen.model.modes(maps[0]), maps).reshape(-1, 2)
@@ -85,9 +92,29 @@ def test_the_adjoint_of_modes(rng):
     assert np.vdot(maps, model.adjoint(other)) == pytest.approx(product)
 
 
-def test_a_window_holds_what_is_seen():
-    y, x = np.indices((3, 61, 81))[1:]
-    image = ((np.abs(x - 40) <= 16) & (np.abs(y - 30) <= 20)).astype(np.float32)
-    window = window_of(image)
-    assert window.pixel_px * 40 * 0.42 == pytest.approx(1.15 * 16)  # of a specimen in a window
-    assert window.pixel_px * window.n_y / 2 >= 1.15 * 20
+def test_maps_have_the_modes_that_they_are_made_from(rng):
+    model = SpecimenModel(TILTS, 12)
+    modes = model.modes(rng.normal(size=(2, len(TILTS), 12, 40)))
+    assert model.modes(model.maps(modes)) == pytest.approx(modes)
+
+
+def test_a_given_specimen_asks_for_nothing_by_itself(rng):
+    """Without noise, but judged as if there were: what it asks for is no measurement."""
+    clean = project_ellipsoids(CHAIN, LEVEL)[None].astype(np.float32)
+    noise = rng.normal(0, 0.15 * clean.max(), clean.shape).astype(np.float32)
+    seen = module._seen(clean + noise, TILTS, around(clean[0]))
+    how = module._question(seen, 0.0, LEVEL)
+    clear = module._seen(clean, TILTS, around(clean[0]))
+
+    def lowest(question):
+        angles = np.arange(-2.0, 2.1)
+        found = [
+            question.unlikely(
+                seen.model, seen.model.modes(clear.sampled(one, LEVEL)[0]), one, LEVEL
+            )
+            for one in angles
+        ]
+        bend, slope, _ = np.polyfit(angles, np.sum(found, axis=(1, 2)), 2)
+        return abs(slope / (2 * bend))
+
+    assert lowest(how) < 0.6 * lowest(replace(how, own=0 * how.own))
