@@ -10,6 +10,8 @@ from stemedx.maps.spectrum_fit import SpectrumFit
 CERTAIN = 10.0  # standard deviations of Poisson noise
 RELATIVE = 0.3  # of the expectation: the model itself is no better than a few per cent
 MOST_TOLD = 5
+REMEDY = "Add the element to element_maps.extra_elements"
+NO_LINE = "no element has a main line there: it may be an escape or a sum peak"
 
 
 def unexplained(counts: Spectrum, fit: SpectrumFit) -> list[str]:
@@ -35,10 +37,10 @@ def unexplained(counts: Spectrum, fit: SpectrumFit) -> list[str]:
     while score.max(initial=0.0) > 0 and len(texts) < MOST_TOLD:
         n = int(score.argmax())
         energy = float(energies[n])
-        names = ", ".join(lines_near(energy, width / 3)[:4]) or "no main line"
+        names = ", ".join(lines_near(energy, width / 3)[:4])
         texts.append(
             f"a peak at {energy:.2f} keV ({excess[n]:.0f} counts) is none of the elements that are "
-            f"fitted; near it: {names}. Add the element to element_maps.extra_elements"
+            f"fitted; {f'near it: {names}. {REMEDY}' if names else NO_LINE}"
         )
         score[np.abs(energies - energy) < width] = 0.0
     return texts

@@ -78,6 +78,10 @@ def test_a_peak_of_an_element_that_is_not_fitted_is_told():
     (text,) = unexplained(counts, fit_spectrum(counts, model))
     assert text.startswith("a peak at 4.5")
     assert "Ti_Ka" in text
+    assert text.endswith("Add the element to element_maps.extra_elements")
+    counts = np.rint(20 + peak(6.4, 3000) + peak(9.58, 2000))
+    (text,) = unexplained(counts, fit_spectrum(counts, model))
+    assert text.endswith("no element has a main line there: it may be an escape or a sum peak")
     assert unexplained(np.rint(20 + peak(6.4, 3000)), fit_spectrum(counts, model)) == []
 
 
