@@ -28,10 +28,11 @@ def specimen_files(folder):
         gains = [(0, "Se", gain, 100, True), (0, "S", gain + 0.2, 90, True)]
         names = ["split", "element", "gain_nat_per_hit", "hits", "independent"]
         tables.write(stem.with_name(f"{method}_held_out.csv"), pd.DataFrame(gains, columns=names))
-        shells = [(1, "Se", 2.0, 0.0), (1, "S", 1.5, 6.5)] if method == "sirt" else []
-        names = ["particle", "element", "mean_nm", "uncovered_percent"]
+        shells = [(1, "Se", 2.0, 0.0, False), (1, "S", 1.5, 6.5, False)]
+        names = ["particle", "element", "mean_nm", "uncovered_percent", "touches_edge"]
         tables.write(
-            folder / f"thickness/{method}/statistics.csv", pd.DataFrame(shells, columns=names)
+            folder / f"thickness/{method}/statistics.csv",
+            pd.DataFrame(shells if method == "sirt" else [], columns=names),
         )
 
 

@@ -120,8 +120,9 @@ def group_table(
 ) -> pd.DataFrame:
     """Return means and standard deviations over the specimens of each group.
 
-    Each specimen counts once, with the mean over its particles, and in the resolution
-    only where it has one at the first threshold.
+    Each specimen counts once, with the mean over its particles, those left out that the
+    edge of the volume cuts off; and in the resolution only where it has one at the first
+    threshold.
 
     Parameters
     ----------
@@ -130,11 +131,12 @@ def group_table(
     resolution
         ``specimen, element, method, threshold, resolution_nm``.
     shells
-        ``specimen, element, method, mean_nm, uncovered_percent`` of each particle.
+        ``specimen, element, method, mean_nm, uncovered_percent, touches_edge`` of each particle.
     """
     first = resolution["threshold"].iloc[0] if len(resolution) else None
     headline = resolution[resolution["threshold"] == first]
-    thickness = shells.groupby(KEYS, sort=False)[["mean_nm", "uncovered_percent"]].mean()
+    whole = shells[~shells["touches_edge"].astype(bool)]
+    thickness = whole.groupby(KEYS, sort=False)[["mean_nm", "uncovered_percent"]].mean()
     each = headline[[*KEYS, "resolution_nm"]].merge(thickness.reset_index(), on=KEYS, how="outer")
     each["group"] = each["specimen"].map(group_of)
     grouped = each.dropna(subset="group").groupby(GROUP_KEYS)

@@ -15,7 +15,7 @@ from stemedx.params import TablesParams
 log = logging.getLogger(__name__)
 # What we say of a specimen; a column of the sheet of such a name is renamed.
 OUTCOME = ("status", "stage", "reason", "log", "n_tilts", "counts", "warnings")
-SHELL_COLUMNS = ("particle", "mean_nm", "uncovered_percent")
+SHELL_COLUMNS = ("particle", "mean_nm", "uncovered_percent", "touches_edge")
 # What a spreadsheet would take for a formula. Numbers and ranges of tilts are none.
 FORMULA = re.compile(r"[=@\t\r]|[+-](?![\d.:]+$)")
 

@@ -70,9 +70,8 @@ def resolution(*rows):
 
 
 def shells(*rows):
-    return pd.DataFrame(
-        rows, columns=["specimen", "element", "method", "mean_nm", "uncovered_percent"]
-    )
+    names = ["specimen", "element", "method", "mean_nm", "uncovered_percent", "touches_edge"]
+    return pd.DataFrame(rows, columns=names)
 
 
 def test_each_specimen_of_a_group_counts_once():
@@ -85,9 +84,10 @@ def test_each_specimen_of_a_group_counts_once():
             ("c", "S", "sirt", 0.5, 9.0),
         ),
         shells(
-            ("a", "S", "sirt", 2.0, 4.0),
-            ("a", "S", "sirt", 4.0, 8.0),
-            ("b", "S", "sirt", 5.0, 10.0),
+            ("a", "S", "sirt", 2.0, 4.0, False),
+            ("a", "S", "sirt", 4.0, 8.0, False),
+            ("a", "S", "sirt", 0.5, 50.0, True),  # cut off by the edge: not counted
+            ("b", "S", "sirt", 5.0, 10.0, False),
         ),
     )
     (row,) = table.to_dict("records")
