@@ -24,7 +24,7 @@ OFF_DEG = 4.0
 ROUNDS = 40
 RESTARTS = 3
 WORTH = 0.02  # of a logarithm of a likelihood
-MOST_DAMPING = 1e6
+FIRST_DAMPING, MOST_DAMPING = 1.0, 1e6  # with less at first a core runs away
 APART_PX = 4  # noise of pixels so far apart is independent
 UNEXPLAINED = 0.15  # of what is left within the bodies: more structure is not noise
 
@@ -157,7 +157,7 @@ class _Bodies:
     def fitted(self, numbers: Spread, free: Mask) -> _Fit:
         """Return the likeliest numbers near these, by damped Gauss-Newton steps of some."""
         seen = self.seen(numbers, with_slopes=True)
-        fit, damping, calm = _Fit(numbers, seen, self.variance(seen.values)), 1e-2, 0
+        fit, damping, calm = _Fit(numbers, seen, self.variance(seen.values)), FIRST_DAMPING, 0
         for _ in range(ROUNDS):
             found, damping = self.step(fit, free, damping)
             calm += self.cost(fit) - self.cost(found) < WORTH
@@ -242,17 +242,21 @@ def one_body(
     moved = -maps.part(fit.numbers, "shift") @ turn * window.pixel_px
     place_px = place_px + moved @ rotation(angle_deg)
     found_deg = angle_deg + float(np.rad2deg(fit.numbers[0]))
-    explains = maps.structured(fit) < UNEXPLAINED
-    error_deg = float(np.rad2deg(maps.turn_error(fit, others))) if explains else np.inf
+    error_deg = float(np.rad2deg(maps.turn_error(fit, others))) if others else np.inf
     return Agreement(found_deg, error_deg, -place_px @ rotation(found_deg).T)
 
 
 def _settled(maps: _Bodies) -> tuple[_Fit, list[_Fit]]:
-    """Return a fit that none with the turn held off on either side undercuts, and those."""
+    """Return a fit that none with the turn held off on either side undercuts, and those.
+
+    None where what is left is not noise: that is no model of the maps at any turn.
+    """
     everything = np.ones(maps.layout.size, bool)
     numbers = _start(maps)
     for _ in range(RESTARTS):
         fit = maps.fitted(numbers, everything)
+        if maps.structured(fit) >= UNEXPLAINED:
+            return fit, []
         others = maps.held_off(fit)
         better = min(others, key=lambda one: maps.cost(replace(one, variance=fit.variance)))
         if maps.cost(replace(better, variance=fit.variance)) >= maps.cost(fit):

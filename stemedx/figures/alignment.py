@@ -21,7 +21,12 @@ COLUMNS = (
 
 @styled
 def shifts_figure(
-    table: pd.DataFrame, *, pixel_nm: float, origin: str, warnings: Sequence[str]
+    table: pd.DataFrame,
+    *,
+    pixel_nm: float,
+    origin: str,
+    warnings: Sequence[str],
+    axis_error_deg: float | None,
 ) -> Figure:
     """Draw shift with its standard error, rotation and residual of each tilt.
 
@@ -35,6 +40,8 @@ def shifts_figure(
         Where the alignment comes from.
     warnings
         What the alignment warned of; written under the plots.
+    axis_error_deg
+        Standard error of the angle of the tilt axis; None where it was not estimated.
     """
     figure = new_figure(8.0, 3.1 + 0.2 * len(warnings))
     shifts, residual = figure.subplots(1, 2)
@@ -45,7 +52,7 @@ def shifts_figure(
             color=colour_of(n), capsize=2.5, label=f"moved along {axis}, standard error",
         )  # fmt: skip
     shifts.set(xlabel="tilt (°)", ylabel=f"shift (pixel of {pixel_nm:.3g} nm)")
-    shifts.set_title(_rotation_text(table["rotation_deg"]))
+    shifts.set_title(_rotation_text(table["rotation_deg"], axis_error_deg))
     legend_below(shifts, 1)
     residual.plot(tilts, table["residual"], "o-", color=colour_of(2))
     residual.set(xlabel="tilt (°)", ylabel="residual (1)")
@@ -58,9 +65,10 @@ def shifts_figure(
     return figure
 
 
-def _rotation_text(rotation_deg: pd.Series) -> str:
+def _rotation_text(rotation_deg: pd.Series, error_deg: float | None) -> str:
     if np.ptp(rotation_deg) < 0.005:
-        return f"Shifts; every map rotated by {rotation_deg.iloc[0]:.2f}°"
+        error = "" if error_deg is None else f" ± {error_deg:.2f}°"
+        return f"Shifts; every map rotated by {rotation_deg.iloc[0]:.2f}°{error}"
     return f"Shifts; maps rotated by {rotation_deg.min():.2f}° to {rotation_deg.max():.2f}°"
 
 

@@ -22,10 +22,10 @@ def draw_alignment(
     total, aligned
         ``(tilt, y, x)`` sum over elements as measured, and in the aligned frame.
     attrs
-        ``tilt_deg``, ``pixel_nm``, ``origin`` and ``warnings``.
+        ``tilt_deg``, ``pixel_nm``, ``origin``, ``warnings`` and ``axis_error_deg``.
     """
     tilts, pixel_nm, origin = attrs["tilt_deg"], attrs["pixel_nm"], attrs["origin"]
-    told = {"origin": origin, "warnings": attrs["warnings"]}
+    told = {name: attrs[name] for name in ("origin", "warnings", "axis_error_deg")}
     profiles = alignment.profile_table(total, aligned, tilts, pixel_nm)
     return [
         Drawing(

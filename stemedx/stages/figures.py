@@ -60,6 +60,7 @@ def run(  # noqa: PLR0913 - everything that was made of a specimen
     of_maps = attrs.get("warnings", [])
     moved = store.read_attrs(alignment) if alignment else NOT_ALIGNED
     attrs |= {name: moved[name] for name in ("origin", "warnings")}
+    attrs["axis_error_deg"] = moved.get("axis_error_deg")
     chapters = (
         of_volumes(volumes, haadf, figures),
         of_resolution(resolution, attrs["elements"]),
