@@ -211,7 +211,7 @@ def _fitted(
                      scene.device.type, params.max_updates,
                      seconds * params.max_updates / 60)  # fmt: skip
     else:
-        log.warning("photons set aside still became more likely after %d updates. Raise "
+        log.warning("photons set aside may still become more likely after %d updates. Raise "
                     "max_updates.", params.max_updates)  # fmt: skip
     log.info("%d updates, %.4f nat per photon set aside", best.update, -best.unlikely)
     return volumes_to_block(best.volume.cpu().numpy()), looks
