@@ -406,14 +406,14 @@ def take_run_lock():
         raise WorkflowError(str(held)) from None
 
 
-def report_what_finished(log):
+def report_what_finished(logs):
     """Make tables and report of what finished; the rest is listed there.
 
     Not after the user has stopped the run: all that is left would then be computed.
     """
     if FINISHED_ONLY in os.environ:
         return
-    if was_stopped(log and Path(log)):
+    if was_stopped(logs):
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
         return
     merged = Path(".snakemake/merged_config.json")
@@ -448,4 +448,4 @@ onstart:
 
 
 onerror:
-    report_what_finished(log)
+    report_what_finished(log)  # a list: Snakemake's own files

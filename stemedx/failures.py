@@ -1,6 +1,6 @@
 """Which stages failed, as their logs tell."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from stemedx.logs import failure
@@ -20,11 +20,10 @@ STOPPED = (
 )
 
 
-def was_stopped(log: Path | None) -> bool:
-    """Tell whether the user ended a run before it was done, as Snakemake's own log says."""
-    if log is None or not log.is_file():
-        return False
-    text = log.read_text(encoding="utf-8", errors="replace")
+def was_stopped(logs: Iterable[str | Path]) -> bool:
+    """Tell whether the user ended a run before it was done, as Snakemake's own logs say."""
+    there = [Path(log) for log in logs if Path(log).is_file()]
+    text = "".join(log.read_text(encoding="utf-8", errors="replace") for log in there)
     return any(line in text for line in STOPPED)
 
 
