@@ -36,7 +36,6 @@ Modes = np.ndarray  # complex (channel, wave, mode), see align/one_specimen.py
 Kernels = Float64[np.ndarray, "*channel wave mode mode"]
 Spread = np.ndarray  # real, axes said where it is used
 ShellCounts = Integer[np.ndarray, " shell"]  # Fourier coefficients
-Slice = Float32[np.ndarray, "z x"]  # one plane normal to the tilt axis
 Volume = Float32[np.ndarray, "z y x"]  # count/nm, or count per voxel in solvers
 CoarseVolume = Float32[np.ndarray, "coarse_z coarse_y coarse_x"]  # means over cubes
 Volumes = Float32[np.ndarray, "element z y x"]
