@@ -31,6 +31,14 @@ def data():
     return DATA
 
 
+# A program that was started in the background may ignore Ctrl-C, and so would those it starts.
+HEEDING = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 class Project:
     """A copy of the project in which the workflow is run as a user would."""
 
@@ -49,7 +57,7 @@ class Project:
 
     def start(self, stderr=subprocess.DEVNULL):
         return subprocess.Popen(
-            self.command(),
+            [sys.executable, "-c", HEEDING, *self.command()],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=stderr,
