@@ -7,6 +7,8 @@ from ellipsoids import TILTS, project
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
 
+from stemedx.project.geometry import rotation_matrix
+
 BLUR_PX = 0.5  # pixels as they are, not points: the slope of a point at an edge has no bound
 STEP_PX, STEP_DEG, STEP_RAD = 0.5, 2.0, 0.05
 N_NUMBERS = 9  # of an ellipsoid: centre, semi-axes, how it is turned
@@ -39,7 +41,10 @@ class Scene:
         return ndimage.gaussian_filter(found, (0, 0, BLUR_PX, BLUR_PX))
 
     def _shift(self, turned_deg: float) -> np.ndarray:
-        before, after = _rotation(self.rotation_deg), _rotation(self.rotation_deg + turned_deg)
+        before, after = (
+            rotation_matrix(self.rotation_deg),
+            rotation_matrix(self.rotation_deg + turned_deg),
+        )
         maps = project(
             self.ellipsoids, TILTS, self.shift_px, self.rotation_deg, self.shape, self.turn
         )
@@ -83,8 +88,3 @@ def least_error(slopes: list, weigh) -> float:
     columns = columns[:, seen] / size[seen]
     covariance = np.linalg.pinv(columns.T @ columns, 1e-10)
     return float(np.sqrt(covariance[0, 0]) / size[0])
-
-
-def _rotation(angle_deg: float) -> np.ndarray:
-    angle = np.deg2rad(angle_deg)
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

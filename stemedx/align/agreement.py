@@ -6,8 +6,9 @@ import numpy as np
 from scipy import ndimage
 
 from stemedx.align.one_specimen import BLUR_PX, Likelihood, SpecimenModel
-from stemedx.align.window import Window, rotation, sampled, spline_of
+from stemedx.align.window import Window, sampled, spline_of
 from stemedx.arrays import Angles, Modes, Rates, Shifts, Spread, TiltAngles
+from stemedx.project.geometry import rotation_matrix
 
 ROUNDS = 8
 FINE_DEG = 0.75
@@ -92,14 +93,14 @@ def agreement(
     """
     seen = _seen(channels, tilt_deg, window)
     angle = float(angles_deg[len(angles_deg) // 2])
-    place = -start @ rotation(angle)
+    place = -start @ rotation_matrix(angle)
     for _ in range(2):
         how = _question(seen, angle, place)
         fits = _profile(seen, how, angles_deg, place)
         angle = min(fits, key=lambda one: fits[one].unlikely.sum())
         place = fits[angle].place_px
     if len(angles_deg) == 1:
-        return Agreement(angle, 0.0, -place @ rotation(angle).T)
+        return Agreement(angle, 0.0, -place @ rotation_matrix(angle).T)
     rough, broad = _vertex(fits)
     how = _question(seen, angle, place)
     fits = _profile(seen, how, angle + FINE_DEG * np.arange(-4, 5), place)
@@ -108,7 +109,7 @@ def agreement(
     error = max(error, broad) if abs(best - rough) < APART_DEG else np.inf
     nearest = min(fits, key=lambda one: abs(one - best))
     last = _fitted(seen, how, best, fits[nearest].place_px)
-    return Agreement(best, error, -last.place_px @ rotation(best).T)
+    return Agreement(best, error, -last.place_px @ rotation_matrix(best).T)
 
 
 def _seen(channels: Rates, tilt_deg: TiltAngles, window: Window) -> _Seen:
@@ -133,8 +134,8 @@ def _question(seen: _Seen, angle: float, place: Shifts) -> _Question:
     how = model.likelihood(modes)
     explained = _times(how.explained, modes)
     upright = np.stack(np.gradient(model.maps(explained), seen.window.pixel_px, axis=(2, 3)))
-    slopes = np.tensordot(rotation(angle).T, upright, 1)
-    points = np.tensordot(rotation(angle + 90).T, seen.window.points, 1)
+    slopes = np.tensordot(rotation_matrix(angle).T, upright, 1)
+    points = np.tensordot(rotation_matrix(angle + 90).T, seen.window.points, 1)
     turning = model.modes(np.einsum("ayx,actyx->ctyx", points, slopes))
     columns = np.concatenate([turning[..., None], _columns(model, slopes)], axis=-1)
     pull = _times(how.rather, explained)
@@ -209,7 +210,7 @@ def _free(tilt_deg: TiltAngles, angle: float) -> Spread:
     tilt = np.deg2rad(tilt_deg)
     none = np.zeros_like(tilt)
     moves = [(none + 1, none), (none, np.cos(tilt)), (none, np.sin(tilt))]
-    columns = [(np.stack(move, axis=1) @ rotation(angle)).ravel() for move in moves]
+    columns = [(np.stack(move, axis=1) @ rotation_matrix(angle)).ravel() for move in moves]
     return np.linalg.qr(np.stack(columns, axis=1))[0]
 
 

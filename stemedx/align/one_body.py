@@ -8,8 +8,9 @@ from scipy import ndimage
 from stemedx.align.agreement import Agreement
 from stemedx.align.bodies import Grid, ball, precision, radius_of
 from stemedx.align.layout import Layout
-from stemedx.align.window import Window, rotation, sampled, spline_of
+from stemedx.align.window import Window, sampled, spline_of
 from stemedx.arrays import Mask, Rates, Shifts, Spread, TiltAngles
+from stemedx.project.geometry import rotation_matrix
 
 N_X = 32  # pixels of a window across the tilt axis
 RADIUS = 0.42  # of the specimen, in widths of the window
@@ -77,7 +78,7 @@ class _Bodies:
 
     def _moved(self, fields: Spread, numbers: Spread, order: int) -> Spread:
         """Return ``(..., tilt, y, x)`` fields turned and shifted as the maps are."""
-        turn = rotation(np.rad2deg(numbers[0]))
+        turn = rotation_matrix(np.rad2deg(numbers[0]))
         found = np.empty_like(fields)
         for at in np.ndindex(fields.shape[:-2]):
             offset = self.part(numbers, "shift")[at[-1]] + self.centre - turn @ self.centre
@@ -90,7 +91,7 @@ class _Bodies:
         gain = np.exp(self.part(numbers, "gain")[channel, tilt])
         density = gain * self.part(numbers, "density")[channel]
         steep = np.tensordot(density, seen.steep[:, :, tilt], (0, 1))
-        turning = np.tensordot(rotation(np.rad2deg(numbers[0]) + 90), self.points, 1)
+        turning = np.tensordot(rotation_matrix(np.rad2deg(numbers[0]) + 90), self.points, 1)
         bright = seen.values[channel, tilt] - self.part(numbers, "offset")[channel, tilt]
         bodies = density[:, None, None, None] * seen.slopes[:, :, tilt]
         rows = [
@@ -232,18 +233,18 @@ def one_body(
     window
         `N_X` columns wide.
     """
-    place_px = -start @ rotation(angle_deg)
+    place_px = -start @ rotation_matrix(angle_deg)
     width = BLUR_PX * window.pixel_px
     blurred = ndimage.gaussian_filter(channels, (0, 0, width, width), output=np.float64)
     maps = _Bodies(sampled(spline_of(blurred), window, angle_deg, place_px), tilt_deg)
     fit, others = _settled(maps)
-    turn = rotation(np.rad2deg(fit.numbers[0]))
+    turn = rotation_matrix(np.rad2deg(fit.numbers[0]))
     # A point q of the window is seen at turn q + shift: where the axis is seen, at 0.
     moved = -maps.part(fit.numbers, "shift") @ turn * window.pixel_px
-    place_px = place_px + moved @ rotation(angle_deg)
+    place_px = place_px + moved @ rotation_matrix(angle_deg)
     found_deg = angle_deg + float(np.rad2deg(fit.numbers[0]))
     error_deg = float(np.rad2deg(maps.turn_error(fit, others))) if others else np.inf
-    return Agreement(found_deg, error_deg, -place_px @ rotation(found_deg).T)
+    return Agreement(found_deg, error_deg, -place_px @ rotation_matrix(found_deg).T)
 
 
 def _settled(maps: _Bodies) -> tuple[_Fit, list[_Fit]]:

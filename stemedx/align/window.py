@@ -6,6 +6,7 @@ import numpy as np
 from scipy import ndimage
 
 from stemedx.arrays import Rate, Shifts, Spread
+from stemedx.project.geometry import rotation_matrix
 
 MARGIN = 1.15  # of the specimen
 FINEST_PX = 0.25
@@ -72,7 +73,7 @@ def sampled(coefficients: Spread, window: Window, rotation_deg: float, place_px:
     place_px
         ``(tilt, axis)`` of its centre, from the centre of each map.
     """
-    turned = np.tensordot(rotation(rotation_deg).T, window.points, 1)
+    turned = np.tensordot(rotation_matrix(rotation_deg).T, window.points, 1)
     centre = (np.array(coefficients.shape[-2:]) - 1) / 2
     found = np.empty((*coefficients.shape[:-2], window.n_y, window.n_x))
     for at in np.ndindex(coefficients.shape[:-2]):
@@ -87,9 +88,3 @@ def spline_of(maps: Spread) -> Spread:
     for at in np.ndindex(maps.shape[:-2]):
         found[at] = ndimage.spline_filter(maps[at])
     return found
-
-
-def rotation(angle_deg: float) -> Spread:
-    """Return the rotation counter-clockwise as displayed, in (y, x)."""
-    angle = np.deg2rad(angle_deg)
-    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -73,8 +73,13 @@ class Geometry:
         A point ``p`` from the centre of the measured map lies at ``R p + s`` from
         the centre of the aligned one.
         """
-        angle = 0.0 if self.rotation_deg is None else np.deg2rad(self.rotation_deg[tilt])
-        # Rows point down: counter-clockwise as displayed takes +x to -y.
-        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        angle_deg = 0.0 if self.rotation_deg is None else float(self.rotation_deg[tilt])
         shift = np.zeros(2) if self.shift_px is None else self.shift_px[tilt]
-        return rotation, shift
+        return rotation_matrix(angle_deg), shift
+
+
+def rotation_matrix(angle_deg: float) -> np.ndarray:
+    """Return the rotation (2, 2) counter-clockwise as displayed, in (y, x)."""
+    angle = np.deg2rad(angle_deg)
+    # Rows point down: counter-clockwise as displayed takes +x to -y.
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from stemedx.align.window import rotation, sampled, spline_of, window_of
+from stemedx.align.window import sampled, spline_of, window_of
+from stemedx.project.geometry import rotation_matrix
 
 
 def test_a_window_holds_what_is_seen():
@@ -18,8 +19,8 @@ def test_a_window_is_turned_and_centred_as_maps_are_aligned():
     spot = np.exp(-((y - 7) ** 2 + (x + 5) ** 2) / 18)
     beside = np.exp(-((y - 7) ** 2 + (x + 5 - 8) ** 2) / 18)
     window = window_of(np.ones((1, 24, 24), np.float32), 21, 0.5, 0.0)
-    shift = -rotation(20.0) @ [7.0, -5.0]
-    place = -shift @ rotation(20.0)
+    shift = -rotation_matrix(20.0) @ [7.0, -5.0]
+    place = -shift @ rotation_matrix(20.0)
     found = sampled(spline_of(np.stack([spot, beside])[:, None]), window, 20.0, place[None])
     at = [np.tensordot(image[0], window.points, ([0, 1], [1, 2])) / image.sum() for image in found]
     assert at[0] == pytest.approx([0.0, 0.0], abs=0.1)  # the window cuts its tails
