@@ -1,4 +1,5 @@
 import ast
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,20 @@ def test_fusion_reads_haadf_and_phases(stores, truth):
     assert attrs["made_by"]["warnings"] == []
     for element in range(2):
         assert np.corrcoef(volumes[element].ravel(), truth[element].ravel())[0, 1] > 0.65
+
+
+@pytest.mark.parametrize("method", ["mlem", "poisson_tv", "fusion"])
+def test_what_counts_lack_is_told_with_the_volume(stores, method, caplog):
+    maps, attrs = store.read(stores["element_maps"], axes=reconstruct.MAP_AXES, units="count")
+    stores["tilt_series"] = stores["element_maps"].with_name("tilt_series.zarr")
+    maps[1] = 0
+    known = {key: attrs[key] for key in ("elements", *SHARED, *COUNTED)}
+    store.write(stores["element_maps"], maps, axes=reconstruct.MAP_AXES, units="count", **known)
+    with caplog.at_level(logging.WARNING):
+        reconstruct.run(PARAMS, method=method, **stores)
+    told = "S has no photons: its volume is empty"
+    assert told in store.read_attrs(stores["volume"])["made_by"]["warnings"]
+    assert told in caplog.text
 
 
 def test_fusion_without_tilt_series_is_refused(stores):

@@ -17,7 +17,6 @@ from stemedx.reconstruct.measured import (
     Reconstruction,
     binned,
     binned_images,
-    gaps_in,
     without_hot_pixels,
 )
 from stemedx.reconstruct.mixture import on_finer_grid, with_haadf_refit, with_yields
@@ -82,9 +81,8 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     """
     _check(guide)
     measured = without_hot_pixels(measured)
-    gaps = gaps_in(measured, guide.elements)
     if not (measured.maps * measured.weight).any():
-        return _empty(measured, gaps)
+        return _empty(measured)
     images = without_vacuum(guide.images[None], params.vacuum_px)[0]
     n = max(coarse_factor(measured), COARSEST)
     coarse, crop = binned(measured, n), whole(binned(measured, n).geometry)
@@ -106,10 +104,9 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     start = Settled(mixture, State(softened(fine.state.volume)), rough.pull / n)
     found = settled(level, start, FINE)
     level, found, doubts = explained(level, found, fine.crop, n)
-    said = [*gaps, *doubts]
-    for doubt in said:
+    for doubt in doubts:
         log.warning("%s", doubt)
-    return _reconstruction(level, found, fine.crop, said)
+    return _reconstruction(level, found, fine.crop, doubts)
 
 
 def _check(guide: Guide) -> None:
@@ -132,10 +129,10 @@ def _check(guide: Guide) -> None:
             )
 
 
-def _empty(measured: Measured, said: list[str]) -> Reconstruction:
+def _empty(measured: Measured) -> Reconstruction:
     geometry = measured.geometry
     shape = (len(measured.maps), geometry.n_x, geometry.n_y, geometry.n_x)
-    return Reconstruction(np.zeros(shape, np.float32), {"warnings": said})
+    return Reconstruction(np.zeros(shape, np.float32), {})
 
 
 def _level(

@@ -1,6 +1,7 @@
 """Element maps together with what is known of how they were counted."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -121,7 +122,7 @@ def without_hot_pixels(measured: Measured) -> Measured:
     return replace(measured, weight=np.where(hot, np.float32(0), measured.weight))
 
 
-def gaps_in(measured: Measured, elements: tuple[str, ...]) -> list[str]:
+def gaps_in(measured: Measured, elements: Sequence[str]) -> list[str]:
     """Return what the maps do not tell, one line each; empty if nothing is missing.
 
     Elements without photons, tilts without a pixel to use, and maps of no gain.

@@ -13,7 +13,7 @@ from stemedx.arrays import MeasuredMaps, Series
 from stemedx.params import RECONSTRUCT_METHODS, CountingParams, ReconstructParams
 from stemedx.project.geometry import Geometry
 from stemedx.provenance import made_by
-from stemedx.reconstruct.measured import Guide, Measured
+from stemedx.reconstruct.measured import Guide, Measured, gaps_in
 
 log = logging.getLogger(__name__)
 MAP_AXES = ("element", "tilt", "y", "x")
@@ -55,16 +55,19 @@ def run(
     # By name, so that the code digest of one method does not depend on the others.
     module = f"stemedx.reconstruct.{method}"
     solver = import_module(module)
-    facts: dict[str, Any] = {}
+    facts, said = dict[str, Any](), list[str]()
     if isinstance(own, CountingParams):
         measured, per_photon = _measured(maps, geometry, attrs, read_weights(alignment))
+        said = gaps_in(measured, attrs["elements"])
+        for gap in said:
+            log.warning("%s", gap)
         before = _guide(tilt_series, attrs["elements"], params) if method == "fusion" else ()
         after = (device,) if method == "dip_tv" else ()
         found = solver.reconstruct(measured, *before, own, *after)
         volumes, facts = found.volumes * per_photon, found.facts
     else:
         volumes = solver.reconstruct(maps, geometry, own)
-    said = facts.pop("warnings", [])
+    said += facts.pop("warnings", [])
     volumes /= attrs["pixel_nm"]
     inputs = {"element_maps": element_maps, "tilt_series": tilt_series, "alignment": alignment}
     read = {name: path for name, path in inputs.items() if path is not None}
