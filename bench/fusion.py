@@ -179,7 +179,7 @@ def large(asked):
     wide = [replace(one, centre=tuple(LARGER * np.array(one.centre)),
                     axes=tuple(LARGER * np.array(one.axes))) for one in DOT]  # fmt: skip
     none = np.zeros((len(TILTS), 2))
-    paths = project(wide, TILTS, none, 0 * TILTS, (64 * LARGER,) * 2, np.eye(3))
+    paths = project(wide, TILTS, none, 0.0, (64 * LARGER,) * 2, np.eye(3))
     told = np.linalg.lstsq(
         np.array(list(of_materials.values())).T, paths.reshape(3, -1), rcond=None
     )[0]
