@@ -10,7 +10,8 @@ Stress rows are compared with the same seed and peak without stress. `weights`: 
 of ZnSe 20 % above and of ZnS and InP 20 % below what the atomic numbers tell (`weights_back`: the
 other way round); `misaligned`: each tilt displaced along x and y, 1 px rms each, and not told;
 `diffused`: Se and S exchanged over 2 px (standard deviation); `missing`: InP is in the specimen,
-not in the list. `large`: time and memory of a dot of ellipsoids in 256^3, at a given weight.
+not in the list. `large`: time and memory of `fusion` and `poisson_tv` for a dot of ellipsoids in
+256^3.
 """
 
 import argparse
@@ -19,7 +20,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,7 @@ from metrics import best_dice, fsc_with_truth, psnr_db
 
 from stemedx.params import PhantomParams, RunConfig
 from stemedx.project.geometry import Geometry
-from stemedx.reconstruct import fusion
+from stemedx.reconstruct import fusion, poisson_tv
 from stemedx.reconstruct.measured import Guide, Measured
 from stemedx.reconstruct.mixture import haadf_of
 from stemedx.simulate.phantoms import acquire, make_specimen, truth_volumes
@@ -173,9 +174,10 @@ def stressed(name, asked):
           f"{loss[:, 1].mean():.3f} Dice\n", flush=True)  # fmt: skip
 
 
-def large(asked):
-    """Tell how long 256^3 voxels, 3 elements and 13 tilts take at a given weight."""
+def large_dot(peak, seed):
+    """Return maps and HAADF of a dot of ellipsoids in 256^3, and its phases."""
     of_materials = {"ZnSe": (1.0, 0.0, 1.0), "ZnS": (0.0, 1.0, 1.0)}
+    phases = {name: ALL[name] for name in of_materials}
     wide = [replace(one, centre=tuple(LARGER * np.array(one.centre)),
                     axes=tuple(LARGER * np.array(one.axes))) for one in DOT]  # fmt: skip
     none = np.zeros((len(TILTS), 2))
@@ -183,20 +185,37 @@ def large(asked):
     told = np.linalg.lstsq(
         np.array(list(of_materials.values())).T, paths.reshape(3, -1), rcond=None
     )[0]
-    image = haadf_of({name: ALL[name] for name in of_materials}) @ told
-    rng = np.random.default_rng(asked.seeds[0])
+    image = haadf_of(phases) @ told
+    rng = np.random.default_rng(seed)
     image = (image + rng.normal(0, image.max() / 25, image.shape)).reshape(paths.shape[1:])
-    expected = (paths / paths.max() + 0.01) * asked.stress_peak
+    maps = rng.poisson((paths / paths.max() + 0.01) * peak)
     none = np.zeros(paths.shape[:2])
-    measured = Measured(rng.poisson(expected), Geometry(TILTS, *paths.shape[2:]), "counts",
-                        none + 1, none, np.ones(image.shape, np.float32))  # fmt: skip
-    guide = Guide(image.astype(np.float32), ELEMENTS, {name: ALL[name] for name in of_materials})
-    params = RUN.reconstruct.fusion.model_copy(update={"tv_weight": GIVEN_WEIGHT})
-    started, wall = time.process_time(), time.monotonic()
-    fusion.reconstruct(measured, guide, params)
-    seconds, gigabytes = time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF)
-    print(f"256^3, 3 elements, 13 tilts: {seconds:.0f} CPU s, {time.monotonic() - wall:.0f} s, "
-          f"{gigabytes.ru_maxrss / 2**20:.1f} GB", flush=True)  # fmt: skip
+    measured = Measured(maps, Geometry(TILTS, *paths.shape[2:]), "counts", none + 1, none,
+                        np.ones(image.shape, np.float32))  # fmt: skip
+    return measured, Guide(image.astype(np.float32), ELEMENTS, phases)
+
+
+def large(asked):
+    """Tell how long 256^3 voxels, 3 elements and 13 tilts take."""
+    measured, guide = large_dot(asked.stress_peak, asked.seeds[0])
+    own, by_photons = RUN.reconstruct.fusion, RUN.reconstruct.poisson_tv
+    given = {"tv_weight": GIVEN_WEIGHT}
+    cases = {
+        "fusion, given weight": partial(
+            fusion.reconstruct, measured, guide, own.model_copy(update=given)
+        ),
+        "poisson_tv, given weight": partial(
+            poisson_tv.reconstruct, measured, by_photons.model_copy(update=given)
+        ),
+        "poisson_tv, chosen weights": partial(poisson_tv.reconstruct, measured, by_photons),
+    }
+    for name, work in cases.items():
+        started, wall = time.process_time(), time.monotonic()
+        work()
+        seconds, gigabytes = time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF)
+        print(f"256^3, 3 elements, 13 tilts, {name:27s}: {seconds:4.0f} CPU s, "
+              f"{time.monotonic() - wall:4.0f} s, {gigabytes.ru_maxrss / 2**20:.1f} GB so far",
+              flush=True)  # fmt: skip
 
 
 def few_tilts(asked):
