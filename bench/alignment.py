@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ellipsoids import CLUSTER, DOT, NEIGHBOURS, TILTS, project
 from least_errors import N_NUMBERS, Scene, least_error
 
-from stemedx.align.alignment import least_shifts
 from stemedx.align.automatic import align, to_source
 from stemedx.align.by_hand import parse_by_hand
 from stemedx.align.refine import reduced
@@ -34,7 +33,7 @@ from stemedx.align.weights import weights_of
 from stemedx.counts import split_counts
 from stemedx.params import AlignParams
 from stemedx.project.blocks import block_to_maps, maps_to_block
-from stemedx.project.geometry import Geometry
+from stemedx.project.geometry import Geometry, least_shifts
 from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
 from stemedx.reconstruct.measured import Measured

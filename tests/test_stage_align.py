@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from stemedx import store
-from stemedx.align.alignment import least_shifts
 from stemedx.alignment import read_weights
 from stemedx.params import AlignParams
+from stemedx.project.geometry import least_shifts
 from stemedx.stages import align
 from tests.align.ellipsoids import CHAIN, project_ellipsoids
 

@@ -1,10 +1,8 @@
-"""How each map of a tilt series is moved, and which moves are equivalent."""
+"""How each map is moved."""
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from stemedx.arrays import PerTilt, Series, Shifts, TiltAngles
+from stemedx.arrays import PerTilt, Series, Shifts
 
 
 @dataclass(frozen=True)
@@ -19,24 +17,3 @@ class Alignment:
     warnings: tuple[str, ...] = ()
     # Infinite where the maps do not tell the angle; nan where it was given, or by row sums.
     axis_error_deg: float = float("nan")
-
-
-def least_shifts(shift_px: Shifts, tilt_deg: TiltAngles) -> Shifts:
-    """Return the equivalent shifts with the least sum of squares.
-
-    Moving the specimen by ``(z, y, x)`` adds ``x cos(tilt) + z sin(tilt)`` to all
-    shifts across the tilt axis and ``y`` to those along it, and changes no volume
-    otherwise: no measurement can tell.
-
-    Parameters
-    ----------
-    shift_px
-        ``(tilt, axis)`` rows down and columns right.
-    tilt_deg
-        ``(tilt,)`` degrees.
-    """
-    angle = np.deg2rad(tilt_deg)
-    moves = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    move, *_ = np.linalg.lstsq(moves, shift_px[:, 1], rcond=None)
-    along = shift_px[:, 0] - shift_px[:, 0].mean()
-    return np.stack([along, shift_px[:, 1] - moves @ move], axis=1)

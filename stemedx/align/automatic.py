@@ -7,7 +7,7 @@ import numpy as np
 
 from stemedx.align import one_body, one_specimen
 from stemedx.align.agreement import Agreement, agreement
-from stemedx.align.alignment import Alignment, least_shifts
+from stemedx.align.alignment import Alignment
 from stemedx.align.coarse import axis_angle, moved, shifts_inside, shifts_of_neighbours
 from stemedx.align.doubts import turned_axis, wrong_signs
 from stemedx.align.images import (
@@ -22,6 +22,7 @@ from stemedx.align.weights import weights_of
 from stemedx.align.window import window_of
 from stemedx.arrays import Angles, MeasuredMaps, PerTilt, Rate, Rates, Series, Shifts, TiltAngles
 from stemedx.params import AlignParams
+from stemedx.project.geometry import least_shifts
 
 log = logging.getLogger(__name__)
 FEWEST_TILTS = 3

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from stemedx.align.alignment import least_shifts
 from stemedx.align.correlation import image_shift
 from stemedx.arrays import Block, Blocks, Image, PerTilt, Rate, Series, Shifts, TiltAngles
 from stemedx.project.blocks import block_to_volumes, maps_to_block
-from stemedx.project.geometry import Geometry
+from stemedx.project.geometry import Geometry, least_shifts
 from stemedx.project.operators import LinearOperator
 from stemedx.project.projector import project, projector
 from stemedx.project.warp import align_maps

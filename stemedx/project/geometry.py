@@ -1,10 +1,10 @@
 """Where each projection of a tilt series was taken from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stemedx.arrays import TiltAngles
+from stemedx.arrays import Shifts, TiltAngles
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +77,37 @@ class Geometry:
         shift = np.zeros(2) if self.shift_px is None else self.shift_px[tilt]
         return rotation_matrix(angle_deg), shift
 
+    def moved(self, shift_px: Shifts) -> "Geometry":
+        """Return the same with each map moved further, by ``(tilt, axis)`` pixels."""
+        if not shift_px.any():
+            return self
+        before = 0 if self.shift_px is None else self.shift_px
+        return replace(self, shift_px=before + shift_px)
+
 
 def rotation_matrix(angle_deg: float) -> np.ndarray:
     """Return the rotation (2, 2) counter-clockwise as displayed, in (y, x)."""
     angle = np.deg2rad(angle_deg)
     # Rows point down: counter-clockwise as displayed takes +x to -y.
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def least_shifts(shift_px: Shifts, tilt_deg: TiltAngles) -> Shifts:
+    """Return the equivalent shifts with the least sum of squares.
+
+    Moving the specimen by ``(z, y, x)`` adds ``x cos(tilt) + z sin(tilt)`` to all
+    shifts across the tilt axis and ``y`` to those along it, and changes no volume
+    otherwise: no measurement can tell.
+
+    Parameters
+    ----------
+    shift_px
+        ``(tilt, axis)`` rows down and columns right.
+    tilt_deg
+        ``(tilt,)`` degrees.
+    """
+    angle = np.deg2rad(tilt_deg)
+    moves = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    move, *_ = np.linalg.lstsq(moves, shift_px[:, 1], rcond=None)
+    along = shift_px[:, 0] - shift_px[:, 0].mean()
+    return np.stack([along, shift_px[:, 1] - moves @ move], axis=1)

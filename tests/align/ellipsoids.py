@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from stemedx.align.alignment import least_shifts
+from stemedx.project.geometry import least_shifts
 
 TILTS = np.arange(-60.0, 61.0, 15.0)
 # Each: where its centre is (z, y, x), how long its semi-axes are, how dense it is.

@@ -7,11 +7,11 @@ import pytest
 from rsciio import bruker, hspy
 from skimage.registration import phase_cross_correlation
 
-from stemedx.align.alignment import least_shifts
 from stemedx.align.automatic import align, align_by_hand, to_source
 from stemedx.align.by_hand import parse_by_hand
 from stemedx.align.drift import find_drift, to_frame_source
 from stemedx.params import AlignParams
+from stemedx.project.geometry import least_shifts
 
 pytestmark = [pytest.mark.slow, pytest.mark.data]
 PARAMS = AlignParams()

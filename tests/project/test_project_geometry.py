@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stemedx.align.alignment import least_shifts
+from stemedx.project.geometry import Geometry, least_shifts
 
 TILTS = np.array([-60.0, -35.0, -5.0, 10.0, 50.0])
 seeds = st.integers(0, 2**32 - 1)
@@ -38,3 +38,11 @@ def test_what_tilting_cannot_explain_is_kept():
     explained = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     assert np.linalg.matrix_rank(np.column_stack([explained, left]), tol=1e-9) == 2
     assert np.abs(least_shifts(shifts, TILTS)).max() > 0.5
+
+
+def test_moving_further_adds_to_the_shifts():
+    shift = np.random.default_rng(1).normal(0, 2, (5, 2))
+    geometry = Geometry(TILTS, 6, 7)
+    assert geometry.moved(0 * shift) is geometry
+    assert np.array_equal(geometry.moved(shift).shift_px, shift)
+    assert geometry.moved(shift).moved(shift).shift_px == pytest.approx(2 * shift)
