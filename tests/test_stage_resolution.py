@@ -116,6 +116,25 @@ def test_half_the_photons_are_predicted_where_they_were_measured(tmp_path, align
     assert np.all(aligned.gain_nat_per_hit > not_aligned.gain_nat_per_hit)
 
 
+def test_volumes_whose_method_moved_tilts_are_seen_where_it_found_them(
+    tmp_path, alignment, rates, rng
+):
+    volumes, rate = rates
+    for half in ("0a", "0b"):
+        write_half(tmp_path / half, volumes, rng.poisson(rate).astype(np.uint16))
+    _, _, aligned = run(tmp_path, alignment)
+    write_alignment(alignment, 3.0, 0 * SHIFT)
+    _, _, not_aligned = run(tmp_path, alignment)
+    for half in ("0a", "0b"):
+        store.write_volumes(tmp_path / half / "sirt.ome.zarr", volumes, elements=["Se", "S"],
+                            pixel_nm=0.8, units="count/nm", moved_px=SHIFT.tolist())  # fmt: skip
+    _, _, moved = run(tmp_path, alignment)
+    gain = [table.gain_nat_per_hit.to_numpy() for table in (aligned, not_aligned, moved)]
+    # which rays the field covers is asked of the alignment, for all methods alike
+    assert gain[2] == pytest.approx(gain[0], rel=0.05)
+    assert np.all(gain[0] > 1.1 * gain[1])
+
+
 def test_hits_are_taken_as_hits(tmp_path, alignment, rates, rng):
     volumes, rate = rates
     half = [np.minimum(rng.poisson(0.2 * rate), 1).astype(np.uint8) for _ in "ab"]

@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter, label, maximum
 from stemedx.arrays import Block, Pixels, Volume
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import Crop, cropped_projector
-from stemedx.reconstruct.mixture import Mixture
+from stemedx.reconstruct.mixture import Mixture, expected_images
 from stemedx.reconstruct.primal_dual import State
 from stemedx.reconstruct.shares import Level, Settled, Steps, settled
 
@@ -74,7 +74,7 @@ def _left_over(level: Level, mixture: Mixture, projected: Block) -> tuple[Pixels
     variance = expected * (1 - expected) if measured.signal == "hits" else expected
     counts = maps_to_block(np.asarray(measured.maps, np.float32))
     holds = (mixture.atoms[:, mixture.is_mapped] > 0).astype(float)
-    image = level.images - projected @ mixture.haadf - mixture.offset[:, None, None]
+    image = level.images - expected_images(mixture, projected)
     left = np.concatenate([weight * (counts - expected) @ holds, image[..., None]], axis=-1)
     noise = np.full((*image.shape, 1), mixture.noise**2)
     return left, np.concatenate([weight**2 * variance @ holds, noise], axis=-1)

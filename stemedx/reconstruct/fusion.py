@@ -1,15 +1,17 @@
 """The method `fusion`: element maps and HAADF explained together."""
 
 import logging
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from stemedx.arrays import Series
+from stemedx.arrays import Series, Shifts
 from stemedx.params import FusionParams
 from stemedx.project.blocks import block_to_volumes
 from stemedx.project.cropped import Crop, pad, whole
 from stemedx.reconstruct.dark import explained
+from stemedx.reconstruct.displaced import asked_shifts, told
 from stemedx.reconstruct.haadf import without_vacuum
 from stemedx.reconstruct.measured import (
     Guide,
@@ -36,6 +38,7 @@ from stemedx.reconstruct.start import near, phases_in, softened
 log = logging.getLogger(__name__)
 # Edges of shares cost more than those of elements: the HAADF tells where they are.
 TV_FACTOR = 1.5
+N_ROUNDS = 3  # of moving tilts
 COARSEST = 2  # the start is sought on maps binned by this at least
 COARSE = Steps(plain=3, rising=3, full=3)
 FINE = Steps(plain=0, rising=0, full=3)
@@ -85,6 +88,77 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
         return _empty(measured)
     images = without_vacuum(guide.images[None], params.vacuum_px)[0]
     n = max(coarse_factor(measured), COARSEST)
+    rough = well_placed(measured, images, guide, n, params)
+    measured, mixture, inside = rough.measured, rough.found.mixture, rough.level.inside
+    fit = Fit(rough.found.state, np.ones(1), mixture.calibration, [], rough.crop, inside)
+    fine = to_fine(fit, measured, n, fine_box(fit, measured, n))
+    weight = rough.level.tv_weight / n**2
+    level = replace(_level(measured, images, fine.crop, guide, weight, params), inside=fine.inside)
+    mixture = with_haadf_refit(
+        on_finer_grid(mixture, n), level.operator.forward(fine.state.volume), level.images
+    )
+    # n^3 voxels become one, n^2 pixels of edge
+    start = Settled(mixture, State(softened(fine.state.volume)), rough.found.pull / n)
+    found = settled(level, start, FINE)
+    level, found, doubts = explained(level, found, fine.crop, n)
+    said = [*told(rough.moved_px), *doubts]
+    for text in said:
+        log.warning("%s", text)
+    moves = {"moved_px": rough.moved_px.tolist()} if rough.moved_px.any() else {}
+    return _reconstruction(level, found, fine.crop, {**moves, "warnings": said})
+
+
+@dataclass(frozen=True, eq=False)
+class Rough:
+    """The solution on a coarse grid.
+
+    Attributes
+    ----------
+    measured
+        Maps of the full grid, with the geometry that was found.
+    moved_px
+        ``(tilt, axis)`` what was added to the shifts of the alignment.
+    crop, level, found
+        The box of the coarse grid, and what was solved there.
+    """
+
+    measured: Measured
+    moved_px: Shifts
+    crop: Crop
+    level: Level
+    found: Settled
+
+
+def well_placed(
+    measured: Measured, images: Series, guide: Guide, n: int, params: FusionParams
+) -> Rough:
+    """Return a coarse solution whose projections are where the HAADF shows them.
+
+    Where the alignment left displacements, they are put into the geometry, and it is begun
+    anew: what was a compromise between tilts is no start. Kept only if HAADF fits better.
+    """
+    best = _rough(measured, np.zeros((measured.geometry.n_tilts, 2)), images, guide, n, params)
+    for _ in range(N_ROUNDS):
+        asked = asked_shifts(best.level, best.found)
+        if not asked.stands_out:
+            break
+        moved_px = best.moved_px + n * asked.shift_px
+        found = _rough(measured, moved_px, images, guide, n, params)
+        before, after = best.found.mixture.noise, found.found.mixture.noise
+        log.info("tilts moved by up to %.2f px: HAADF misfit %.4g -> %.4g",
+                 np.abs(moved_px).max(), before, after)  # fmt: skip
+        if after >= before:
+            break
+        best = found
+    return best
+
+
+def _rough(
+    measured: Measured, moved_px: Shifts, images: Series, guide: Guide, n: int,
+    params: FusionParams,
+) -> Rough:  # fmt: skip
+    """Return the solution on maps binned by n, tilts moved first."""
+    measured = replace(measured, geometry=measured.geometry.moved(moved_px))
     coarse, crop = binned(measured, n), whole(binned(measured, n).geometry)
     fit = first_fit(coarse)
     weight = params.tv_weight or TV_FACTOR * dose_scaled_weight(coarse, fit, n)
@@ -93,20 +167,7 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     inside = near(shares) if fit.inside is None else near(shares) | fit.inside
     level = replace(level, inside=inside)
     start = Settled(mixture, State(softened(shares)), np.zeros(len(mixture.names)))
-    rough = settled(level, start, COARSE)
-    fit = Fit(rough.state, fit.scale, mixture.calibration, [], crop, inside)
-    fine = to_fine(fit, measured, n, fine_box(fit, measured, n))
-    level = replace(_level(measured, images, fine.crop, guide, weight, params), inside=fine.inside)
-    mixture = with_haadf_refit(
-        on_finer_grid(rough.mixture, n), level.operator.forward(fine.state.volume), level.images
-    )
-    # n^3 voxels become one, n^2 pixels of edge
-    start = Settled(mixture, State(softened(fine.state.volume)), rough.pull / n)
-    found = settled(level, start, FINE)
-    level, found, doubts = explained(level, found, fine.crop, n)
-    for doubt in doubts:
-        log.warning("%s", doubt)
-    return _reconstruction(level, found, fine.crop, doubts)
+    return Rough(measured, moved_px, crop, level, settled(level, start, COARSE))
 
 
 def _check(guide: Guide) -> None:
@@ -145,7 +206,9 @@ def _level(
     )  # fmt: skip
 
 
-def _reconstruction(level: Level, found: Settled, crop: Crop, said: list[str]) -> Reconstruction:
+def _reconstruction(
+    level: Level, found: Settled, crop: Crop, along: dict[str, Any]
+) -> Reconstruction:
     geometry, state = level.measured.geometry, found.state
     mixture = with_yields(found.mixture, level.operator.forward(state.volume), level.measured)
     block = pad(mixture.element_volumes(state.volume), crop, geometry)
@@ -157,6 +220,6 @@ def _reconstruction(level: Level, found: Settled, crop: Crop, said: list[str]) -
         "haadf_noise": mixture.noise,
         "gain": mixture.calibration.gain.tolist(),
         "background": mixture.calibration.background.tolist(),
-        "warnings": said,
+        **along,
     }
     return Reconstruction(block_to_volumes(block), facts)

@@ -196,8 +196,13 @@ def haadf_misfit(mixture: Mixture, projected: Block, images: Block) -> float:
     images
         ``(tilt, x, y)`` HAADF.
     """
-    expected = projected @ mixture.haadf.astype(np.float32) + mixture.offset[:, None, None]
-    return float((images - expected).std(dtype=np.float64))
+    return float((images - expected_images(mixture, projected)).std(dtype=np.float64))
+
+
+def expected_images(mixture: Mixture, projected: Block) -> Block:
+    """Return ``(tilt, x, y)`` the HAADF that a mixture tells of path lengths, vacuum included."""
+    images = projected @ mixture.haadf.astype(np.float32) + mixture.offset[:, None, None]
+    return images.astype(np.float32)
 
 
 def noise_of(images: Block) -> float:

@@ -23,6 +23,7 @@ CROSSINGS = ("split", "element", "threshold", "resolution_nm", "status", "limite
 # A ray that only grazes a corner of the volume, or leaves the field once it is aligned.
 SHORTEST_PATH = 0.1
 HALF = 0.5
+Half = tuple[Volumes, dict[str, Any]]  # with its attributes
 HELD_OUT = ("split", "element", "gain_nat_per_hit", "hits", "independent")
 
 
@@ -46,7 +47,7 @@ def run(
     rows: dict[Path, list[dict[str, Any]]] = {curves: [], crossings: [], held_out: []}
     for split in range(len(halves) // 2):
         pair = slice(2 * split, 2 * split + 2)
-        (a, attrs), (b, _) = (store.read_volumes(path) for path in halves[pair])
+        (a, attrs), (b, of_b) = (store.read_volumes(path) for path in halves[pair])
         elements, pixel_nm = attrs["elements"], attrs["pixel_nm"]
         for element, found in zip(elements, compare_halves(a, b, params), strict=True):
             named = {"split": split, "element": element}
@@ -54,7 +55,7 @@ def run(
             note = assisted(attrs)
             of_element = _crossings(found, pixel_nm, named)
             rows[crossings] += [{**named, **row, "note": note} for row in of_element]
-        gains = _held_out((a, b), maps[pair], alignment)
+        gains = _held_out(((a, attrs), (b, of_b)), maps[pair], alignment)
         rows[held_out] += [{"split": split, **row} for row in gains]
     for path, columns in ((curves, CURVES), (crossings, CROSSINGS), (held_out, HELD_OUT)):
         tables.write(path, pd.DataFrame(rows[path], columns=list(columns)))
@@ -87,10 +88,11 @@ def _crossings(found: Resolution, pixel_nm: float, named: dict[str, Any]) -> lis
     return rows
 
 
-def _held_out(
-    volumes: tuple[Volumes, Volumes], maps: list[Path], alignment: Path
-) -> list[dict[str, Any]]:
-    """Return what each half tells about the other, the mean of both directions."""
+def _held_out(halves: tuple[Half, Half], maps: list[Path], alignment: Path) -> list[dict[str, Any]]:
+    """Return what each half tells about the other, the mean of both directions.
+
+    A volume whose method moved tilts is seen where it was found.
+    """
     axes, units = ("element", "tilt", "y", "x"), ("count", "intensity")
     (a, attrs), (b, _) = (store.read(path, axes=axes, units=units) for path in maps)
     photons = _photons(a, attrs), _photons(b, attrs)
@@ -101,8 +103,9 @@ def _held_out(
     covered = (paths[0] > SHORTEST_PATH * n_x).astype(np.float32)
     nothing = np.zeros(a.shape[:2])
     gains = []
-    for half, (seen, unseen) in zip(volumes, (photons, photons[::-1]), strict=True):
-        predicted = block_to_maps(operator.forward(volumes_to_block(half)))
+    for (half, found), (seen, unseen) in zip(halves, (photons, photons[::-1]), strict=True):
+        placed = geometry.moved(np.array(found["moved_px"])) if "moved_px" in found else geometry
+        predicted = block_to_maps(projector(placed, n_elements).forward(volumes_to_block(half)))
         about = Measured(seen, geometry, attrs["signal"], nothing + 1, nothing, covered)
         gains.append(held_out_gain(predicted, about, unseen, HALF))
     mean = np.mean([g.gain_nat_per_hit for g in gains], axis=0)
