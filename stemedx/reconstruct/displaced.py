@@ -16,6 +16,8 @@ from stemedx.reconstruct.shares import Level, Settled
 
 log = logging.getLogger(__name__)
 BLOCK_PX = 4  # what is left of a HAADF is correlated over so many pixels
+FARTHEST_PX = 3.0  # slopes tell no more; an image that asks for it is not of this specimen
+NOTHING = np.zeros(2), np.full(2, np.inf)  # is told
 STANDS_OUT = 3.0  # standard errors, rms: well aligned tilts stay as they are
 
 
@@ -73,9 +75,11 @@ def _asked(
     pulls = parts * weight * rest
     normal = np.einsum("iyx,jyx->ij", parts, parts * weight)
     if np.linalg.matrix_rank(normal, hermitian=True) < len(normal):
-        return np.zeros(2), np.full(2, np.inf)
+        return NOTHING
     inverse = np.linalg.inv(normal)
     moves = inverse @ pulls.sum(axis=(1, 2))
+    if np.abs(moves[:2]).max() > FARTHEST_PX:
+        return NOTHING
     left = parts * weight * (rest - np.tensordot(moves, parts, axes=1))
     sums = np.einsum("ij,jyx->iyx", inverse, _blocks(left))
     return moves[:2], np.sqrt((sums[:2] ** 2).sum(axis=(1, 2)))

@@ -100,6 +100,16 @@ def test_a_tilt_without_pixels_tells_nothing():
     assert np.isfinite(np.delete(asked.error_px, 4, axis=0)).all()
 
 
+def test_an_image_that_is_not_of_the_specimen_moves_nothing():
+    specimen, recorded = dot()
+    images = recorded.haadf.copy()
+    images[4, :, 20:] += 9 * images.max()  # its specimen is far away
+    asked = asked_shifts(*true_solution(specimen, measured(specimen, recorded), images))
+    assert np.isinf(asked.error_px[4]).all()
+    assert not asked.stands_out
+    assert np.abs(asked.shift_px).max() < 0.2
+
+
 def roughly(specimen, recorded):
     guide = Guide(recorded.haadf, specimen.elements, PHASES)
     return fusion.well_placed(measured(specimen, recorded), recorded.haadf, guide, 2, QUICK)
