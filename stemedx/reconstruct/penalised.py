@@ -228,20 +228,47 @@ def to_fine(fit: Fit, measured: Measured, n: int, crop: Crop) -> Fit:
     """Return a coarse fit as a start on the full grid, within a box of it."""
     volume = _on_finer_grid(fit.state.volume, measured, n, crop)
     inside = None if fit.inside is None else _on_finer_grid(fit.inside, measured, n, crop)
+    tv_dual = fit.state.tv_dual
+    if tv_dual is not None:
+        # n^2 pixels of edge become one
+        tv_dual = np.stack([_between(each, measured, n, crop) / n**2 for each in tv_dual])
     background = fit.calibration.background / n**2
     calibration = Calibration(fit.calibration.gain, background)
-    return Fit(State(volume), fit.scale / n**3, calibration, [], crop, inside)
+    state = State(volume, tv_dual=tv_dual)
+    return Fit(state, fit.scale / n**3, calibration, [], crop, inside)
 
 
 def _on_finer_grid(coarse: np.ndarray, measured: Measured, n: int, crop: Crop) -> np.ndarray:
     """Return a box of a block with each voxel repeated n times, those of the edge to the end."""
-    geometry, fine = measured.geometry, coarse
-    sizes, wanted = (geometry.n_x, geometry.n_x, geometry.n_y), (crop.z, crop.x, crop.y)
-    for axis, (size, some) in enumerate(zip(sizes, wanted, strict=True)):
-        # the middle of what was cut stays in the middle
-        index = (np.arange(size)[some] - size % n // 2) // n
-        fine = np.take(fine, np.clip(index, 0, coarse.shape[axis] - 1), axis=axis)
+    fine = coarse
+    for axis, place in enumerate(_places(measured, n, crop)):
+        nearest = np.clip(np.rint(place).astype(int), 0, coarse.shape[axis] - 1)
+        fine = np.take(fine, nearest, axis=axis)
     return fine
+
+
+def _between(coarse: Block, measured: Measured, n: int, crop: Crop) -> Block:
+    """Return a box of a block with voxels in between, linear; those of the edge to the end."""
+    fine = coarse
+    for axis, place in enumerate(_places(measured, n, crop)):
+        inside = np.clip(place, 0, coarse.shape[axis] - 1)
+        below = np.minimum(inside.astype(int), max(coarse.shape[axis] - 2, 0))
+        above = np.minimum(below + 1, coarse.shape[axis] - 1)
+        share = np.expand_dims(
+            (inside - below).astype(np.float32), (*range(axis), *range(axis + 1, 4))
+        )
+        fine = np.take(fine, below, axis) * (1 - share) + np.take(fine, above, axis) * share
+    return fine
+
+
+def _places(measured: Measured, n: int, crop: Crop) -> list[np.ndarray]:
+    """Return along z, x and y where the voxels of a box are on the grid n times as coarse."""
+    n_x, n_y = measured.geometry.n_x, measured.geometry.n_y
+    # the middle of what was cut stays in the middle
+    return [
+        (np.arange(size)[some] - size % n // 2 + 0.5) / n - 0.5
+        for size, some in zip((n_x, n_x, n_y), (crop.z, crop.x, crop.y), strict=True)
+    ]
 
 
 def around(volume: Block) -> Crop:

@@ -1,5 +1,7 @@
 """Slabs with margins give what the whole gives, and need the memory of one slab."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -8,9 +10,9 @@ from stemedx.project.cropped import Crop
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import projector
 from stemedx.reconstruct import overlapping
-from stemedx.reconstruct.measured import Measured
+from stemedx.reconstruct.measured import Measured, binned
 from stemedx.reconstruct.overlapping import rows_seen, seeing_only, slabs, solve_by_rows
-from stemedx.reconstruct.penalised import Penalty, fine_box, first_fit
+from stemedx.reconstruct.penalised import Penalty, coarser, fine_box, first_fit, solve
 
 TILT_DEG = np.arange(-60, 61, 20.0)
 N_Y, N_X = 72, 18
@@ -47,6 +49,42 @@ def test_slabs_with_margins_agree_with_the_whole(measured, monkeypatch):
     assert parts.volumes.sum() == pytest.approx(whole.volumes.sum(), rel=0.01)
     assert parts.calibration.gain == pytest.approx(whole.calibration.gain, rel=0.01)
     assert parts.calibration.background == pytest.approx(whole.calibration.background, rel=0.01)
+
+
+@pytest.fixture
+def dot():
+    """Photons of a ball in 40^3."""
+    z, y, x = np.mgrid[:40, :40, :40] - np.array([19, 21, 18])[:, None, None, None]
+    truth = (0.2 * (z**2 + y**2 + x**2 < 11**2))[None].astype(np.float32)
+    geometry = Geometry(TILT_DEG, 40, 40)
+    expected = block_to_maps(projector(geometry, 1).forward(volumes_to_block(truth)))
+    zeros, weight = np.zeros((1, 7)), np.ones((7, 40, 40), np.float32)
+    maps = np.random.default_rng(0).poisson(expected + 0.02)
+    return Measured(maps, geometry, "counts", zeros + 1, zeros, weight)
+
+
+def _coarse(measured, n):
+    """Return a solution of binned maps."""
+    coarse, penalty = binned(measured, n), replace(PENALTY, group=(0,))
+    return solve(coarse, first_fit(coarse), coarser(penalty, n), 1), penalty
+
+
+def test_edges_of_the_coarse_grid_start_the_full_one_nearer_to_its_end(dot):
+    coarse, penalty = _coarse(dot, 2)
+    without = replace(coarse, state=replace(coarse.state, tv_dual=None))
+    near, far = (solve_by_rows(dot, each, penalty, 2).checks[0] for each in (coarse, without))
+    assert near[2].iteration == far[2].iteration
+    assert near[2].gap < 0.8 * far[2].gap
+
+
+def test_a_grid_in_between_changes_the_way_and_not_the_end(dot, monkeypatch):
+    coarse, penalty = _coarse(dot, 4)
+    by_halves = solve_by_rows(dot, coarse, penalty, 4)
+    monkeypatch.setattr(overlapping, "_by_halves", lambda measured, fit, penalty, n: (fit, n))
+    at_once = solve_by_rows(dot, coarse, penalty, 4)
+    assert len(by_halves.checks[0]) < len(at_once.checks[0]) / 2
+    moved = np.linalg.norm(by_halves.volumes - at_once.volumes)
+    assert moved < 0.03 * np.linalg.norm(at_once.volumes)
 
 
 def test_slabs_hold_each_row_once_and_are_small():
