@@ -43,6 +43,7 @@ Points = Float32[np.ndarray, "3 point"]  # (z, y, x) from the centre, pixels
 Labels = UInt8[np.ndarray, " point"]  # number of a material, 0 is vacuum
 MaterialShares = Float64[np.ndarray, "material tilt y x"]  # path in each, pixels
 Gains = Float64[np.ndarray, "element tilt"]  # factors on expected photons
+Places = Integer[np.ndarray, " place"]  # numbers of entries of a flat array
 Mask = np.ndarray  # boolean, axes said where it is used
 ElementCounts = Integer[np.ndarray, "element y x"]  # photons of one tilt
 Spectra = Integer[np.ndarray, "y x energy"]  # photons per channel

@@ -65,24 +65,36 @@ class _Bodies:
     def part(self, numbers: Spread, name: str) -> Spread:
         return numbers[self.layout.at[name]]
 
-    def seen(self, numbers: Spread, with_slopes: bool) -> _Seen:
+    def seen(self, numbers: Spread) -> _Seen:
+        """Return what numbers predict, without slopes of the bodies."""
+        paths = np.stack([self.grid.path(body) for body in self.part(numbers, "body")])
+        return self._seen(numbers, paths, paths[:, :0])
+
+    def with_slopes(self, numbers: Spread) -> _Seen:
+        """Return what numbers predict, and how it grows with those of the bodies."""
         bodies = [self.grid.shadows(body) for body in self.part(numbers, "body")]
-        paths = np.stack([body.path for body in bodies])
+        paths, slopes = (
+            np.stack(part) for part in zip(*((one.path, one.slopes) for one in bodies), strict=True)
+        )
+        return self._seen(numbers, paths, slopes)
+
+    def _seen(self, numbers: Spread, paths: Spread, slopes: Spread) -> _Seen:
         fields = np.stack([paths, *np.gradient(paths, axis=(2, 3))])
-        moved = self._moved(fields, numbers, order=3)
+        moved = self._moved(fields, numbers)
         density, gain = self.part(numbers, "density"), np.exp(self.part(numbers, "gain"))
         values = np.einsum("cb,btyx,ct->ctyx", density, moved[0], gain)
         values += self.part(numbers, "offset")[:, :, None, None]
-        raw = np.stack([body.slopes for body in bodies]) if with_slopes else paths[:, :0]
-        return _Seen(values, moved[0], moved[1:], self._moved(raw, numbers, order=1))
+        turn_deg = float(np.rad2deg(numbers[0]))
+        slopes = self.grid.moved(slopes, turn_deg, self.part(numbers, "shift"))
+        return _Seen(values, moved[0], moved[1:], slopes)
 
-    def _moved(self, fields: Spread, numbers: Spread, order: int) -> Spread:
+    def _moved(self, fields: Spread, numbers: Spread) -> Spread:
         """Return ``(..., tilt, y, x)`` fields turned and shifted as the maps are."""
         turn = rotation_matrix(np.rad2deg(numbers[0]))
         found = np.empty_like(fields)
         for at in np.ndindex(fields.shape[:-2]):
             offset = self.part(numbers, "shift")[at[-1]] + self.centre - turn @ self.centre
-            found[at] = ndimage.affine_transform(fields[at], turn, offset, order=order)
+            found[at] = ndimage.affine_transform(fields[at], turn, offset)
         return found
 
     def columns(self, fit: _Fit, channel: int, tilt: int) -> tuple[Spread, Spread]:
@@ -149,7 +161,7 @@ class _Bodies:
             numbers = fit.numbers.copy()
             numbers[free] += np.linalg.solve(damped[np.ix_(free, free)], slope[free])
             if self.is_sound(numbers):
-                found = _Fit(numbers, self.seen(numbers, with_slopes=False), fit.variance)
+                found = _Fit(numbers, self.seen(numbers), fit.variance)
                 if self.cost(found) < cost:
                     return found, max(damping / 8, 1e-7)
             damping *= 8
@@ -157,12 +169,12 @@ class _Bodies:
 
     def fitted(self, numbers: Spread, free: Mask) -> _Fit:
         """Return the likeliest numbers near these, by damped Gauss-Newton steps of some."""
-        seen = self.seen(numbers, with_slopes=True)
+        seen = self.with_slopes(numbers)
         fit, damping, calm = _Fit(numbers, seen, self.variance(seen.values)), FIRST_DAMPING, 0
         for _ in range(ROUNDS):
             found, damping = self.step(fit, free, damping)
             calm += self.cost(fit) - self.cost(found) < WORTH
-            seen = self.seen(found.numbers, with_slopes=True)
+            seen = self.with_slopes(found.numbers)
             fit = _Fit(found.numbers, seen, self.variance(seen.values))
             if calm > 2 or damping >= MOST_DAMPING:
                 break

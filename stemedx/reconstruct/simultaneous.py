@@ -5,7 +5,9 @@ import numpy as np
 from stemedx.arrays import Block
 from stemedx.logs import progress
 from stemedx.project.operators import LinearOperator
-from stemedx.reconstruct.arithmetic import for_planes
+from stemedx.project.parallel import for_each
+
+IN_CACHE = 2**16  # values
 
 
 def sirt(operator: LinearOperator, data: Block, n_iterations: int) -> Block:
@@ -45,11 +47,13 @@ def sirt(operator: LinearOperator, data: Block, n_iterations: int) -> Block:
 
 
 def _step(volume: Block, update: Block, of_columns: Block) -> None:
-    """Add the weighted update in place, plane by plane while it is in the cache."""
-    for_planes(lambda z: _step_plane(volume[z], update[z], of_columns[z]), volume)
+    """Add the weighted update in place, a few planes at a time while they are in the cache."""
+    n_planes = max(1, IN_CACHE // volume[0].size)
+    slabs = [slice(z, z + n_planes) for z in range(0, len(volume), n_planes)]
+    for_each(lambda z: _step_slab(volume[z], update[z], of_columns[z]), slabs, volume.size)
 
 
-def _step_plane(volume: Block, update: Block, of_columns: Block) -> None:
+def _step_slab(volume: Block, update: Block, of_columns: Block) -> None:
     update *= of_columns
     volume += update
     np.maximum(volume, 0, out=volume)

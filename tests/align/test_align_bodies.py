@@ -4,6 +4,7 @@ import pytest
 from stemedx.align.bodies import (
     HARMONICS,
     N_NUMBERS,
+    POWERS,
     SOFT_PX,
     Grid,
     _harmonics,
@@ -11,6 +12,7 @@ from stemedx.align.bodies import (
     ball,
     radius_of,
 )
+from stemedx.project.geometry import rotation_matrix
 from tests.align.ellipsoids import TILTS
 
 SHAPE = (26, 24)
@@ -49,10 +51,30 @@ def test_slopes_are_differences(body):
         assert np.abs(slopes[number] - difference).max() < 0.02 * np.abs(difference).max()
 
 
+def test_the_path_alone_is_the_same(body):
+    grid = Grid(TILTS[::4], *SHAPE)
+    assert np.array_equal(grid.path(body), grid.shadows(body).path)
+
+
+def test_fields_are_moved_as_maps_are():
+    """A plane turned and shifted is the plane at `turn p + shift`."""
+    grid = Grid(TILTS[::4], *SHAPE)
+    shift_px = np.array([[0.5, -1.25], [0.0, 0.0], [2.0, 1.0]])
+    y, x = np.indices(SHAPE) - (np.array(SHAPE)[:, None, None] - 1) / 2
+    planes = np.broadcast_to(np.stack([y, 3 * x])[:, None], (2, 3, *SHAPE))
+    found = grid.moved(planes, 10.0, shift_px)
+    inside = (slice(8, -8), slice(8, -8))
+    for tilt, shift in enumerate(shift_px):
+        at = np.tensordot(rotation_matrix(10.0), [y, x], 1) + shift[:, None, None]
+        # Weights of four neighbours are float32.
+        assert found[0, tilt][inside] == pytest.approx(at[0][inside], abs=1e-4)
+        assert found[1, tilt][inside] == pytest.approx(3 * at[1][inside], abs=1e-4)
+
+
 def test_harmonics_are_orthonormal_and_sums_of_products():
     points = np.random.default_rng(3).normal(size=(3, 200_000))
     points /= np.linalg.norm(points, axis=0)
-    harmonics = HARMONICS @ _products(points)
+    harmonics = HARMONICS @ _products(points, POWERS)
     assert np.abs(harmonics - _harmonics(points)).max() < 1e-9
     overlap = 4 * np.pi * harmonics @ harmonics.T / points.shape[1]
     assert overlap == pytest.approx(np.eye(len(harmonics)), abs=0.05)  # of a random sample

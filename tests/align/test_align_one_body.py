@@ -81,7 +81,8 @@ def test_slopes_are_those_of_the_cost(rng, shifts):
     numbers[at["turn"]] = 0.05
 
     def fit(where, with_slopes=False):
-        return _Fit(where, maps.seen(where, with_slopes), np.ones_like(data))
+        seen = maps.with_slopes(where) if with_slopes else maps.seen(where)
+        return _Fit(where, seen, np.ones_like(data))
 
     _, slope = maps.normal_equations(fit(numbers, with_slopes=True))
     bodies = [at["body"][0, 3], at["body"][1, 6], at["density"][0, 1]]
