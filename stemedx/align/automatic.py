@@ -13,7 +13,7 @@ from stemedx.align.doubts import turned_axis, wrong_signs
 from stemedx.align.images import (
     above_vacuum,
     is_contained,
-    of_equal_total,
+    of_equal_totals,
     width_for,
     without_vacuum,
 )
@@ -41,10 +41,21 @@ STEP_DEG = 3.0
 class Source:
     """What an alignment is made from."""
 
-    images: Rate  # (tilt, y, x), smoothed, without background
-    channels: Rates  # (channel, tilt, y, x) elements and HAADF, not smoothed, no background
+    smooth: Rates  # (channel, tilt, y, x) HAADF if there is any, elements; no background
+    channels: Rates  # the same, not smoothed
+    n_shown: int  # 1 with HAADF, else all: their sum shows where the specimen is
     is_inside: bool  # the specimen lies within the field at every tilt
     warnings: tuple[str, ...]
+
+    @property
+    def images(self) -> Rate:
+        """HAADF, or the sum of elements, smoothed: ``(tilt, y, x)``."""
+        return self.smooth[: self.n_shown].sum(axis=0)
+
+    def views(self, tilt_deg: TiltAngles, rotation_deg: PerTilt) -> Views:
+        """Return what projection matching compares, before anything is known of weights."""
+        weight = np.ones(self.smooth.shape[1:], np.float32)
+        return Views(self.smooth, self.n_shown, weight, tilt_deg, rotation_deg)
 
 
 def align(
@@ -72,7 +83,7 @@ def align(
     """
     start = _first(source, tilt_deg, params, tilt_axis_deg)
     rotation = np.full(len(tilt_deg), start.rotation_deg)
-    views = Views(source.images, np.ones_like(source.images), tilt_deg, rotation)
+    views = source.views(tilt_deg, rotation)
     unmoved = match(views, np.zeros((len(tilt_deg), 2)))
     found = match(views, least_shifts(start.shift_px, tilt_deg))
     log.info(
@@ -135,8 +146,8 @@ def align_by_hand(
     shift_px: Shifts,
 ) -> Alignment:
     """Return a given alignment, with its residuals, errors and weights."""
-    views = Views(source.images, np.ones_like(source.images), tilt_deg, rotation_deg)
-    views = replace(views, weight=weights_of(source.images, tilt_deg, rotation_deg, shift_px))
+    views = source.views(tilt_deg, rotation_deg)
+    views = replace(views, weight=weights_of(views.images, tilt_deg, rotation_deg, shift_px))
     found = match(views, shift_px)
     return judged(source, views, found, _doubts(source, views, found, params))
 
@@ -170,22 +181,24 @@ def to_source(
     total = maps.sum(axis=0, dtype=np.float32)
     _refuse_blank(total, tilt_deg, "element maps")
     warnings: tuple[str, ...] = ()
+    width = width_for(maps, params.smooth_px)
+    elements = [one for one in maps if one.any()]
+    seen, widths = elements, [width] * len(elements)
     if haadf is None:
-        images = above_vacuum(total, width_for(maps, params.smooth_px))
         photons = float(np.median(total.sum(axis=(1, 2), dtype=np.float64)))
         if photons < FEW_PHOTONS:
             warnings = (f"few photons: {photons:.0f} in the median map, all elements together",)
     else:
         _refuse_blank(haadf, tilt_deg, "HAADF")
-        images = above_vacuum(haadf, params.smooth_px)
-    seen = [one for one in maps if one.any()] + ([] if haadf is None else [haadf])
-    width = width_for(maps, params.smooth_px)
-    channels = [without_vacuum(one, width) for one in seen]
-    if is_contained(images):
-        equal = np.stack([of_equal_total(one) for one in channels])
-        return Source(of_equal_total(images), equal, True, warnings)
+        seen, widths = [haadf, *elements], [params.smooth_px, *widths]
+    n_shown = len(seen) if haadf is None else 1
+    smooth = np.stack([above_vacuum(*one) for one in zip(seen, widths, strict=True)])
+    channels = np.stack([without_vacuum(one, width) for one in seen])
+    source = Source(smooth, channels, n_shown, is_contained(smooth[:n_shown].sum(axis=0)), warnings)
+    if source.is_inside:
+        return replace(source, smooth=of_equal_totals(smooth), channels=of_equal_totals(channels))
     larger = "the specimen, or a neighbour, reaches the border of the field"
-    return Source(images, np.stack(channels), False, (*warnings, larger))
+    return replace(source, warnings=(*warnings, larger))
 
 
 def _refuse_blank(images: Series, tilt_deg: TiltAngles, what: str) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import fft
 
-from stemedx.arrays import Image, Profile
+from stemedx.arrays import Pixels, Profile
 
 
 def profile_shift(profile: Profile, reference: Profile, max_shift_px: float) -> float:
@@ -16,24 +16,26 @@ def profile_shift(profile: Profile, reference: Profile, max_shift_px: float) -> 
 
 
 def image_shift(
-    image: Image, reference: Image, max_shift_px: tuple[float, float]
+    image: Pixels, reference: Pixels, max_shift_px: tuple[float, float]
 ) -> tuple[float, float]:
     """Return by how much `image` must move to lie on `reference`, (rows, columns).
 
-    The maximum of the correlation, between samples by a parabola along each axis.
+    The maximum of the correlation, between samples by a parabola along each axis. Of
+    several images that move alike, correlations are summed.
 
     Parameters
     ----------
     image, reference
-        ``(y, x)``; both should fall to 0 at their borders.
+        ``(..., y, x)``; both should fall to 0 at their borders.
     max_shift_px
         Largest move that is searched along each axis, pixels.
     """
-    shape = tuple(fft.next_fast_len(2 * n, real=True) for n in image.shape)
+    shape = tuple(fft.next_fast_len(2 * n, real=True) for n in image.shape[-2:])
     spectrum = fft.rfft2(reference, shape) * np.conj(fft.rfft2(image, shape))
-    correlation = fft.irfft2(spectrum, shape)
+    correlation = fft.irfft2(spectrum.reshape(-1, *spectrum.shape[-2:]).sum(axis=0), shape)
     reach = [
-        min(int(np.ceil(most)), n - 1) for most, n in zip(max_shift_px, image.shape, strict=True)
+        min(int(np.ceil(most)), n - 1)
+        for most, n in zip(max_shift_px, image.shape[-2:], strict=True)
     ]
     near = np.ix_(*(np.arange(-most, most + 1) for most in reach))
     window = correlation[near]

@@ -59,7 +59,7 @@ def wrong_signs(views: Views, shift_px: Shifts) -> str | None:
     shift_px
         ``(tilt, axis)`` that align them.
     """
-    factor = -(-views.images.shape[2] // WIDEST_PX)
+    factor = -(-views.weight.shape[2] // WIDEST_PX)
     small = reduced(views.images, factor)
     aligned, coverage = moved(small, views.tilt_deg, views.rotation_deg, shift_px / factor)
     seen = (coverage > 0.5).astype(np.float32)

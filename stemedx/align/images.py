@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from stemedx.arrays import Image, MeasuredMaps, PerTilt, Rate, Series, Spread
+from stemedx.arrays import Image, MeasuredMaps, Rate, Rates, Series, Spread
 
 PHOTONS_WANTED = 20.0  # under the smoothing filter, inside the specimen
 STRIP = 16  # the outermost 1/16 on each side
@@ -71,8 +71,9 @@ def fills_the_field(image: Image) -> bool:
     return bool(min(np.percentile(edge, 95) for edge in edges) >= CROWDED * bright)
 
 
-def of_equal_total(images: Rate) -> Rate:
-    """Return the images scaled to the same sum: that of a specimen inside the field."""
-    totals: PerTilt = np.maximum(images, 0).sum(axis=(1, 2), dtype=np.float64)
-    scale = np.divide(totals.mean(), totals, out=np.ones_like(totals), where=totals > 0)
-    return images * scale[:, None, None].astype(np.float32)
+def of_equal_totals(channels: Rates) -> Rates:
+    """Return maps scaled to the same sum at each tilt: that of a specimen inside the field."""
+    totals = np.maximum(channels, 0).sum(axis=(2, 3), keepdims=True, dtype=np.float64)
+    mean = totals.mean(axis=1, keepdims=True)
+    scale = np.divide(mean, totals, out=np.ones_like(totals), where=totals > 0)
+    return channels * scale.astype(np.float32)

@@ -7,7 +7,18 @@ import numpy as np
 from scipy import ndimage
 
 from stemedx.align.correlation import image_shift
-from stemedx.arrays import Block, Blocks, Image, PerTilt, Rate, Series, Shifts, TiltAngles
+from stemedx.arrays import (
+    Block,
+    Blocks,
+    Image,
+    PerTilt,
+    Rate,
+    Rates,
+    Series,
+    Shifts,
+    Spread,
+    TiltAngles,
+)
 from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry, least_shifts
 from stemedx.project.operators import LinearOperator
@@ -23,16 +34,24 @@ SEEN = 0.5
 CLOSE_PX = 0.1
 WORTH = 0.005
 BLOCK_PX = 8
+FAINT = 0.1  # of the brightest: beyond it there is nothing to compare
+MARGIN = 12  # a twelfth of the field is left around it
 
 
 @dataclass(frozen=True)
 class Views:
-    """The images of a tilt series, how they were taken, and how much each pixel counts."""
+    """The maps of a tilt series, how they were taken, and how much each pixel counts."""
 
-    images: Rate  # (tilt, y, x), without background
+    channels: Rates  # (channel, tilt, y, x) HAADF if there is any, elements; no background
+    n_shown: int  # the first of them that `images` are the sum of
     weight: Series  # (tilt, y, x), 0 to 1
     tilt_deg: TiltAngles
     rotation_deg: PerTilt
+
+    @property
+    def images(self) -> Rate:
+        """HAADF, or the sum of elements: ``(tilt, y, x)``."""
+        return self.channels[: self.n_shown].sum(axis=0)
 
 
 @dataclass(frozen=True)
@@ -95,7 +114,9 @@ def refine(views: Views, start: Match, n_rounds: int) -> Match:
 def match(views: Views, shift_px: Shifts) -> Match:
     """Compare each map with what the others predict of it.
 
-    Done on a grid at most 128 pixels wide.
+    Shifts are asked for by all channels together, each by the noise of what it leaves: the
+    likeliest of Gaussian noise. The residual is that of `Views.images`. Done on a grid at
+    most 128 pixels wide.
 
     Parameters
     ----------
@@ -104,36 +125,53 @@ def match(views: Views, shift_px: Shifts) -> Match:
     shift_px
         ``(tilt, axis)`` of the fine grid.
     """
-    factor = -(-views.images.shape[2] // WIDEST_PX)
-    coarse = np.stack([reduced(views.images, factor), reduced(views.weight, factor)])
-    _, _, n_y, n_x = coarse.shape
+    factor = -(-views.weight.shape[2] // WIDEST_PX)
+    coarse = np.stack([reduced(one, factor) for one in (*views.channels, views.weight)])
+    n_y, n_x = coarse.shape[2:]
     geometry = Geometry(views.tilt_deg, n_y, n_x, views.rotation_deg, shift_px / factor)
-    (aligned, weight), coverage = align_maps(coarse, geometry)
+    aligned, coverage = align_maps(coarse, geometry)
     # Half covered pixels hold half their value.
     seen = coverage > SEEN
-    measured = np.divide(aligned, coverage, np.zeros_like(coverage), where=seen)
-    counting = (weight * seen).clip(0, 1)
-    expected = predicted(measured, counting, views.tilt_deg)
-    compared = [_compared(*one) for one in zip(measured, expected, counting, strict=True)]
-    residual, asked, error = (np.array(part, np.float64) for part in zip(*compared, strict=True))
+    maps = np.divide(aligned[:-1], coverage, np.zeros_like(aligned[:-1]), where=seen)
+    counting = (aligned[-1] * seen).clip(0, 1)
+    shown = slice(views.n_shown)
+    box = _box(counting * maps[shown].sum(axis=0))
+    maps, counting = maps[:, :, *box], counting[:, *box]
+    expected = predicted(maps, counting, views.tilt_deg)
+    residual = _residual(*(counting * one[shown].sum(axis=0) for one in (maps, expected)))
+    asked, error = _asked(counting * maps, counting * expected)
     return Match(shift_px, residual, factor * asked, factor * error)
 
 
-def predicted(aligned: Rate, weight: Series, tilt_deg: TiltAngles) -> Rate:
+def _box(images: Rate) -> tuple[slice, slice]:
+    """Return the rows, and the columns on both sides of the axis, that hold what is bright."""
+    bright = images.max(axis=0) > FAINT * images.max()
+    n_y, n_x = bright.shape
+    rows, columns = (np.flatnonzero(bright.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return slice(0, n_y), slice(0, n_x)
+    margin_y, margin_x = n_y // MARGIN, n_x // MARGIN
+    left = max(0, min(int(columns[0]), n_x - 1 - int(columns[-1])) - margin_x)
+    above, below = int(rows[0]) - margin_y, int(rows[-1]) + 1 + margin_y
+    return slice(max(0, above), below), slice(left, n_x - left)
+
+
+def predicted(aligned: Rates, weight: Series, tilt_deg: TiltAngles) -> Rates:
     """Return each aligned map as the others predict it.
 
-    Every fourth map is left out in turn, the rest reconstructed by SIRT and projected.
+    Every fourth tilt is left out in turn, the rest reconstructed by SIRT and projected.
     A map that took part would agree with itself wherever it stands.
     """
     maps = np.empty_like(aligned)
-    _, n_y, n_x = aligned.shape
+    n_channels, _, n_y, n_x = aligned.shape
     n_folds = min(N_FOLDS, len(tilt_deg))
     for fold in range(n_folds):
         out = np.arange(len(tilt_deg)) % n_folds == fold
         rays = maps_to_block(weight[None, ~out])
-        operator = weighted(projector(Geometry(tilt_deg[~out], n_y, n_x), 1), rays)
-        volume = sirt(operator, rays * maps_to_block(aligned[None, ~out]), N_ITERATIONS)
-        maps[out] = project(block_to_volumes(volume), tilt_deg[out])[0]
+        geometry = Geometry(tilt_deg[~out], n_y, n_x)
+        operator = weighted(projector(geometry, n_channels), rays)
+        volume = sirt(operator, rays * maps_to_block(aligned[:, ~out]), N_ITERATIONS)
+        maps[:, out] = project(block_to_volumes(volume), tilt_deg[out])
     return maps
 
 
@@ -165,31 +203,50 @@ def supported(operator: LinearOperator, support: Block) -> LinearOperator:
     return LinearOperator(forward, adjoint, operator.domain_shape, operator.range_shape)
 
 
-def _compared(
-    measured: Image, expected: Image, weight: Image
-) -> tuple[float, tuple[float, float], tuple[float, float]]:
-    """Return residual, the shift that is asked for, and its standard error."""
-    one, other = (weight * measured).astype(np.float64), (weight * expected).astype(np.float64)
-    norms = float(np.vdot(one, one)), float(np.vdot(other, other))
-    if min(norms) == 0:
-        return 1.0, (0.0, 0.0), (np.inf, np.inf)
-    scaled = float(np.vdot(one, other)) / norms[1] * other
-    rest = one - scaled
-    residual = float(np.sqrt(np.vdot(rest, rest) / norms[0]))
-    asked = image_shift(one, other, (one.shape[0] / 4, one.shape[1] / 4))
-    return residual, asked, _error(rest, scaled)
+def _residual(measured: Rate, expected: Rate) -> PerTilt:
+    """Return what the best multiple of each expected image leaves, relative to the map."""
+    left = measured - _scaled(measured, expected)
+    norms = (np.sqrt(np.sum(one**2, axis=(1, 2), dtype=np.float64)) for one in (left, measured))
+    above, below = norms
+    return np.divide(above, below, out=np.ones_like(below), where=below > 0)
 
 
-def _error(rest: Image, expected: Image) -> tuple[float, float]:
-    """Return the standard errors of a shift, from what the expected image leaves.
+def _scaled(measured: Rate, expected: Rate) -> Spread:
+    """Return the multiple of each expected image that leaves least of the measured one."""
+    one, other = measured.astype(np.float64), expected.astype(np.float64)
+    norm = np.sum(other**2, axis=(-2, -1), keepdims=True)
+    alike = np.sum(one * other, axis=(-2, -1), keepdims=True)
+    return np.divide(alike, norm, out=np.zeros_like(norm), where=norm > 0) * other
+
+
+def _asked(measured: Rates, expected: Rates) -> tuple[Shifts, Shifts]:
+    """Return the shift that makes each tilt likeliest, and its standard error."""
+    scaled = _scaled(measured, expected)
+    left = measured - scaled
+    # Of noise that is correlated over some pixels: what remains of it in sums.
+    noise = [np.mean([_blocks(one) ** 2 for one in channel]) for channel in left]
+    weigh = np.divide(1, noise, out=np.zeros(len(noise)), where=np.array(noise) > 0)
+    reach = (measured.shape[2] / 4, measured.shape[3] / 4)
+    asked, error = [], []
+    for tilt in range(measured.shape[1]):
+        weighed = weigh[:, None, None] * scaled[:, tilt]
+        asked.append(image_shift(measured[:, tilt], weighed, reach))
+        error.append(_error(left[:, tilt], scaled[:, tilt], weigh))
+    return np.array(asked), np.array(error)
+
+
+def _error(left: Spread, expected: Spread, weigh: Spread) -> tuple[float, float]:
+    """Return the standard errors of a shift, from what the expected images leave.
 
     Of a least-squares shift, to first order. What is left is correlated over some pixels:
     its sums over blocks are taken as independent.
     """
     errors = []
-    for slope in np.gradient(expected):
-        pull = _blocks(slope * rest)
-        errors.append(float(np.sqrt(np.sum(pull**2)) / max(np.sum(slope**2), 1e-30)))
+    for axis in (1, 2):
+        slope = np.gradient(expected, axis=axis)
+        pulls = np.tensordot(weigh, slope * left, 1)
+        steep = float(np.tensordot(weigh, slope**2, 1).sum())
+        errors.append(float(np.sqrt(np.sum(_blocks(pulls) ** 2))) / steep if steep else np.inf)
     return errors[0], errors[1]
 
 

@@ -29,7 +29,7 @@ def test_tilts_of_the_wrong_sign_are_named(negated):
     images = project_ellipsoids(LOPSIDED, LEVEL, tilts=tilt_deg).astype(np.float32)
     said = tilt_deg.copy()
     said[list(negated)] *= -1
-    views = Views(images, np.ones_like(images), said, np.zeros(len(said)))
+    views = Views(images[None], 1, np.ones_like(images), said, np.zeros(len(said)))
     told = wrong_signs(views, LEVEL)
     if not negated:
         assert told is None
@@ -40,7 +40,8 @@ def test_tilts_of_the_wrong_sign_are_named(negated):
 
 def test_a_round_dot_tells_no_signs():
     views = Views(
-        project_ellipsoids(DOT[:1], LEVEL).astype(np.float32),
+        project_ellipsoids(DOT[:1], LEVEL).astype(np.float32)[None],
+        1,
         np.ones((9, 50, 44), np.float32),
         TILTS,
         np.zeros(9),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stemedx.align.images import above_vacuum, is_contained, of_equal_total, width_for
+from stemedx.align.images import above_vacuum, is_contained, of_equal_totals, width_for
 
 
 def disc(x=18.0, radius=6.0, shape=(40, 44)):
@@ -42,6 +42,6 @@ def test_a_plane_is_not_inside():
 
 def test_all_images_get_the_same_total():
     images = np.stack([disc(), 3 * disc(20), np.zeros((40, 44))]).astype(np.float32)
-    totals = of_equal_total(images).sum(axis=(1, 2))
+    totals = of_equal_totals(images[None])[0].sum(axis=(1, 2))
     assert totals[0] == pytest.approx(totals[1], rel=1e-5)  # float32
     assert totals[2] == 0

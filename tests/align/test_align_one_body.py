@@ -15,10 +15,10 @@ def shifts(rng):
     return rng.uniform(-2, 2, (len(TILTS), 2))
 
 
-def fitted(rng, images, start, level=0.02):
+def fitted(rng, images, start, level=0.02, tilt_deg=TILTS):
     noisy = (images + rng.normal(0, level * images.max(), images.shape)).astype(np.float32)
     window = window_of(ndimage.gaussian_filter(noisy, (0, 1, 1)), N_X, RADIUS, BORDER_PX)
-    return one_body(noisy[None], TILTS, start, 0.0, window)
+    return one_body(noisy[None], tilt_deg, start, 0.0, window)
 
 
 def test_a_dot_with_a_core_tells_its_axis_and_shifts(rng, shifts):
@@ -30,13 +30,14 @@ def test_a_dot_with_a_core_tells_its_axis_and_shifts(rng, shifts):
 
 
 def test_several_bodies_are_not_one(rng, shifts):
-    images = project_ellipsoids(CHAIN, shifts, 5.0)
-    assert np.isinf(fitted(rng, images, shifts).error_deg)
+    images = project_ellipsoids(CHAIN, shifts, 5.0)[::2]
+    assert np.isinf(fitted(rng, images, shifts[::2], tilt_deg=TILTS[::2]).error_deg)
 
 
 def test_a_ball_does_not_tell_its_axis(rng, shifts):
     ball = (((3.0, -2.0, 4.0), (9.0, 9.0, 9.0), 1.0),)
-    found = fitted(rng, project_ellipsoids(ball, shifts), shifts)
+    images = project_ellipsoids(ball, shifts)[::2]
+    found = fitted(rng, images, shifts[::2], tilt_deg=TILTS[::2])
     assert found.error_deg > 1.5  # SURE_DEG
 
 

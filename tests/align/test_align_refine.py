@@ -3,7 +3,7 @@ import pytest
 from scipy import ndimage
 
 from stemedx.align import refine as module
-from stemedx.align.refine import Match, Views, match, predicted, reduced, refine, weighted
+from stemedx.align.refine import Match, Views, _box, match, predicted, reduced, refine, weighted
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import projector
 from tests.align.ellipsoids import CHAIN, DOT, TILTS, error_px, project_ellipsoids
@@ -13,7 +13,8 @@ LEVEL = np.zeros((len(TILTS), 2))
 
 
 def views(images, rotation_deg=UPRIGHT, weight=None):
-    return Views(images, np.ones_like(images) if weight is None else weight, TILTS, rotation_deg)
+    weight = np.ones_like(images) if weight is None else weight
+    return Views(images[None], 1, weight, TILTS, rotation_deg)
 
 
 @pytest.fixture
@@ -35,7 +36,9 @@ def test_no_map_predicts_itself(images):
     """A map that is replaced changes the prediction of others, not its own."""
     replaced = images.copy()
     replaced[6] = images[6, ::-1, ::-1]
-    before, after = (predicted(one, np.ones_like(one), TILTS) for one in (images, replaced))
+    before, after = (
+        predicted(one[None], np.ones_like(one), TILTS)[0] for one in (images, replaced)
+    )
     assert np.array_equal(before[6], after[6])
     assert not np.array_equal(before[7], after[7])
 
@@ -55,6 +58,33 @@ def test_a_map_out_of_place_asks_to_be_moved_back(images, factor, monkeypatch):
     asked = found.asked_px[5] - match(views(images), LEVEL).asked_px[5]
     assert asked == pytest.approx([-4.0, 3.0], abs=0.5)  # its old place is still in the others
     assert found.residual[5] > 2 * np.median(found.residual)
+
+
+def test_all_channels_are_asked_each_by_its_noise(images, rng):
+    """What the first channel cannot tell for noise, a second one of fewer photons does."""
+    noisy = images + rng.normal(0, 3 * images.max(), images.shape).astype(np.float32)
+    off = LEVEL.copy()
+    off[5] = 4.0, -3.0
+    one = match(views(noisy), off)
+    both = Views(np.stack([100 * noisy, images]), 1, np.ones_like(images), TILTS, UPRIGHT)
+    found = match(both, off)
+    assert found.asked_px[5] == pytest.approx(match(views(images), off).asked_px[5], abs=0.3)
+    assert np.abs(one.asked_px[5] - [-4.0, 3.0]).max() > 1.0
+    told = [np.median(one.error_px) for one in (match(both, LEVEL), match(views(noisy), LEVEL))]
+    assert told[0] < 0.5 * told[1]
+    assert both.images == pytest.approx(100 * noisy)  # which the residual is told of
+    assert found.residual == pytest.approx(one.residual, rel=0.05)  # another part of the field
+
+
+def test_only_what_is_bright_is_compared(images):
+    """On both sides of the axis alike, so that its place stays the middle."""
+    rows, columns = _box(images)
+    assert columns.start == images.shape[2] - columns.stop
+    outside = np.ones(images.shape[1:], bool)
+    outside[rows, columns] = False
+    assert outside.sum() > 0.1 * outside.size
+    assert images[:, outside].max() == 0
+    assert _box(np.zeros_like(images)) == (slice(0, 50), slice(0, 44))
 
 
 def test_rounds_bring_displaced_maps_back(rng):
