@@ -26,9 +26,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from ellipsoids import CLUSTER, DOT, NEIGHBOURS, TILTS, project
 from least_errors import N_NUMBERS, Scene, least_error
 
-from stemedx.align.automatic import align, to_source
+from stemedx.align.automatic import align
 from stemedx.align.by_hand import parse_by_hand
 from stemedx.align.refine import reduced
+from stemedx.align.source import to_source
 from stemedx.align.weights import weights_of
 from stemedx.counts import split_counts
 from stemedx.params import AlignParams

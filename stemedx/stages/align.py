@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from stemedx import store, tables
-from stemedx.align.automatic import align, align_by_hand, to_source
+from stemedx.align.automatic import align, align_by_hand
 from stemedx.align.by_hand import read_by_hand
+from stemedx.align.source import to_source
 from stemedx.params import AlignParams
 from stemedx.provenance import made_by
 

@@ -5,7 +5,8 @@ import pytest
 
 from stemedx.align import automatic
 from stemedx.align.agreement import Agreement
-from stemedx.align.automatic import align, align_by_hand, to_source
+from stemedx.align.automatic import align, align_by_hand
+from stemedx.align.source import to_source
 from stemedx.params import AlignParams
 from tests.align.ellipsoids import CHAIN, DOT, TILTS, error_px, project_ellipsoids
 

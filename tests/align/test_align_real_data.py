@@ -7,9 +7,10 @@ import pytest
 from rsciio import bruker, hspy
 from skimage.registration import phase_cross_correlation
 
-from stemedx.align.automatic import align, align_by_hand, to_source
+from stemedx.align.automatic import align, align_by_hand
 from stemedx.align.by_hand import parse_by_hand
 from stemedx.align.drift import find_drift, to_frame_source
+from stemedx.align.source import to_source
 from stemedx.params import AlignParams
 from stemedx.project.geometry import least_shifts
 
