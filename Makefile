@@ -13,7 +13,8 @@ RESULTS = $$(sed -n 's/^results: *\([^ \#]*\).*/\1/p' config.yaml $(CONFIG) | ta
 .PHONY: run test fast slow check bench lock clean
 
 run: .venv/.run
-	@$(SNAKEMAKE); status=$$?; echo "Report: $(RESULTS)/report.html"; exit $$status
+	@$(SNAKEMAKE); status=$$?; report=$(RESULTS)/report.html; \
+	[ ! -e "$$report" ] || echo "Report: $$report"; exit $$status
 
 test: check fast slow
 

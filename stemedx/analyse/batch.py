@@ -81,14 +81,14 @@ def method_table(batch: Batch, gains: dict[tuple[str, str], tuple[float, bool]])
     Returns
     -------
     table
-        `METHOD_COLUMNS`; recommended is the one with the largest gain. `reason` says too
+        `METHOD_COLUMNS`; recommended is the one with the largest gain above 0. `reason` says too
         what a method that is available must not be believed for.
     """
     rows = []
     for specimen in (row["specimen"] for row in batch.sheet):
         own = {method: gains.get((specimen, method), (np.nan, None)) for method in batch.methods}
-        measured = [method for method in batch.methods if np.isfinite(own[method][0])]
-        best = max(measured, key=lambda method: own[method][0], default=None)  # noqa: B023
+        useful = [method for method in batch.methods if own[method][0] > 0]
+        best = max(useful, key=lambda method: own[method][0], default=None)  # noqa: B023
         for method in batch.methods:
             reason = batch.reason(specimen, method)
             said = joined([reason, "" if reason else doubt(method, own)])

@@ -107,7 +107,8 @@ same command again: only what is missing runs.</p>
 <section id="methods">
 <h2>Methods compared</h2>
 <p>The gain tells how much better a method predicts photons that it has not seen than a map
-without structure does. The method with the largest gain is recommended; it is marked.</p>
+without structure does. The method with the largest gain is recommended; it is marked. Of a
+specimen without any gain above 0, no volume should be believed.</p>
 {{ table(method_rows, method_columns, marked="recommended") }}
 </section>
 
@@ -137,7 +138,7 @@ without structure does. The method with the largest gain is recommended; it is m
 {{ "%.3g" | format(facts.pixel_nm) }} nm</li>
 <li><b>Signal</b> {{ facts.signal }}</li>
 {% if facts.kind == "series" %}
-<li><b>Recommended</b> {{ chapter.recommended or "none: no gain was measured" }}</li>
+<li><b>Recommended</b> {{ chapter.recommended or "none: no gain above 0 was measured" }}</li>
 {% endif %}
 </ul>
 

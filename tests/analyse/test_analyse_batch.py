@@ -53,8 +53,9 @@ def test_fusion_is_accepted_only_if_it_predicts_no_worse(fusion, said):
     assert bool(row["reason"]) == bool(said)
 
 
-def test_without_gains_nothing_is_recommended():
-    table = method_table(BATCH, {("a", "sirt"): (float("nan"), True)})
+@pytest.mark.parametrize("gain", [float("nan"), 0.0, -0.2])
+def test_without_a_gain_above_0_nothing_is_recommended(gain):
+    table = method_table(BATCH, {("a", "sirt"): (gain, True)})
     assert not table["recommended"].any()
     assert len(table) == 6
 
