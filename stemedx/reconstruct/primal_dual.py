@@ -152,6 +152,8 @@ class _Iteration:
         self._dual_start = self._dual.copy()
         shape = (3, *self._volume.shape)
         self._tv_dual = np.zeros(shape, np.float32) if state.tv_dual is None else state.tv_dual
+        # there is no next voxel at the ends of a box that may be cut out of another
+        self._tv_dual[0, -1], self._tv_dual[1, :, -1], self._tv_dual[2, :, :, -1] = 0, 0, 0
         self._columns = _largest_columns(operator, factor)
         self._balance = state.balance or self._first_balance()
         self._adapts, self._next_balance = state.balance is None, EVERY

@@ -138,6 +138,17 @@ def test_a_start_at_the_solution_stops_at_once(problem):
     assert len(again) == 1 < len(checks)
 
 
+def test_a_start_whose_dual_leaves_the_volume_ends_at_the_solution(problem):
+    """As that of a box cut out of another: there is no next voxel at its ends."""
+    strong = replace(problem, tv_weight=40.0)
+    dual = np.full((3, *problem.operator.domain_shape), 12.0, np.float32)
+    _, checks = minimise(strong, replace(start(strong), tv_dual=dual), gap_per_photon=1e-4,
+                         max_iterations=400)  # fmt: skip
+    least = solved(strong)[1][-1].objective
+    assert checks[-1].objective == pytest.approx(least, abs=0.1)
+    assert checks[-1].bound <= least + 0.01
+
+
 def test_shared_edges_differ_from_separate_ones(problem):
     joint, separate = solved(problem, 1e-2), solved(replace(problem, group=np.arange(2)), 1e-2)
     # the length of a joint step is at most the sum of the lengths
