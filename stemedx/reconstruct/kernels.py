@@ -109,12 +109,14 @@ def differences(volume, z, x, y, into):
 
 @compiled
 @no_type_check
-def tv_dual_plane(z, extrapolated, dual, touched, step, group, weight, relaxation):
+def tv_dual_plane(z, extrapolated, dual, touched, steps, group, weight):
     """Move the dual of the total variation of plane z, into balls of radius `weight`.
 
     Elements of one `group` share a ball: their edges are sought in one place. Where
-    nothing is `touched`, neither the voxel nor the next ones are inside.
+    nothing is `touched`, neither the voxel nor the next ones are inside. `steps` are the
+    step and the relaxation.
     """
+    step, relaxation = steps
     _, n_x, n_y, n_elements = extrapolated.shape
     moved = np.empty((3, n_elements), np.float32)
     squares = np.empty(n_elements, np.float32)

@@ -4,13 +4,14 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
 from stemedx.arrays import Block, Mask
 from stemedx.project.operators import LinearOperator
 from stemedx.project.parallel import for_each
-from stemedx.reconstruct import kernels
+from stemedx.reconstruct import directional, kernels
 from stemedx.reconstruct.problem import Problem
 
 log = logging.getLogger(__name__)
@@ -155,6 +156,10 @@ class _Iteration:
         # there is no next voxel at the ends of a box that may be cut out of another
         self._tv_dual[0, -1], self._tv_dual[1, :, -1], self._tv_dual[2, :, :, -1] = 0, 0, 0
         self._columns = _largest_columns(operator, factor)
+        self._move_tv_dual, self._tv = kernels.tv_dual_plane, kernels.tv_plane
+        if problem.edges is not None:
+            self._move_tv_dual = partial(directional.tv_dual_plane, problem.edges)
+            self._tv = partial(directional.tv_plane, problem.edges)
         self._balance = state.balance or self._first_balance()
         self._adapts, self._next_balance = state.balance is None, EVERY
 
@@ -197,16 +202,15 @@ class _Iteration:
         for_each(lambda t: problem.likelihood.step_plane(
             t, self._dual, self._of_volume, self._projected, given, steps),
             range(len(self._dual)), self._dual.size)  # fmt: skip
-        for_each(lambda z: kernels.tv_dual_plane(
-            z, self._extrapolated, self._tv_dual, self._touched, tv_step, problem.group, tv_weight,
-            relax),
-            planes, n_values)  # fmt: skip
+        for_each(lambda z: self._move_tv_dual(
+            z, self._extrapolated, self._tv_dual, self._touched, (tv_step, relax), problem.group,
+            tv_weight), planes, n_values)  # fmt: skip
 
     def _check(self, iteration: int) -> Check:
         problem, sums = self._problem, np.zeros((2, len(self._volume)))
 
         def look(z: int) -> None:
-            sums[0, z] = kernels.tv_plane(z, self._volume, problem.group)
+            sums[0, z] = self._tv(z, self._volume, problem.group)
             sums[1, z] = problem.constraint.unmet_plane(z, self._back, self._tv_dual, self._inside)
 
         for_each(look, range(len(self._volume)), self._volume.size)

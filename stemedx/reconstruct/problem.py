@@ -64,6 +64,10 @@ class Problem:
         ``(z, x, y, element)`` of a linear term, nat; None for no such term.
     inside
         ``(z, x, y)`` voxels that may differ from 0; None for all.
+    edges
+        ``(axis, z, x, y)`` vectors shorter than 1 across edges that are known: of steps to
+        the next voxels, what lies along one costs less, by its square. 0 along an axis
+        where there is no next voxel. None for no edges.
     """
 
     operator: LinearOperator
@@ -77,6 +81,7 @@ class Problem:
     constraint: Constraint = BOX
     slope: Block | None = None
     inside: Mask | None = None
+    edges: Block | None = None
 
     @property
     def photons(self) -> float:
