@@ -10,8 +10,9 @@ Stress rows are compared with the same seed and peak without stress. `weights`: 
 of ZnSe 20 % above and of ZnS and InP 20 % below what the atomic numbers tell (`weights_back`: the
 other way round); `misaligned`: each tilt displaced along x and y, 1 px rms each, and not told;
 `diffused`: Se and S exchanged over 2 px (standard deviation); `missing`: InP is in the specimen,
-not in the list. `large`: time and memory of `fusion` and `poisson_tv` for a dot of ellipsoids in
-256^3.
+not in the list. `edges`: no phase is told, so that only edges of HAADF guide; against `poisson_tv`
+of the same photons. `large`: time and memory of `fusion` and `poisson_tv` for a dot of ellipsoids
+in 256^3.
 """
 
 import argparse
@@ -28,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ellipsoids import DOT, TILTS, project
-from fidelity import BASELINES, baselines, chain_of
+from fidelity import BASELINES, baselines, chain_of, photons
 from metrics import best_dice, fsc_with_truth, psnr_db
 
 from stemedx.params import PhantomParams, RunConfig
@@ -65,7 +66,8 @@ STRESS = {
     "diffused": Row(is_diffused=True),
     "missing": Row(phases=("ZnSe", "ZnS")),
 }
-ROWS = ("peaks", *STRESS, "few_tilts", "large")
+NO_PHASES = Row(phases=())
+ROWS = ("peaks", "edges", *STRESS, "few_tilts", "large")
 ELEMENTS = ("Se", "S", "Zn")
 LARGER = 4  # than the ellipsoids of 64 pixels
 GIVEN_WEIGHT = 0.18  # by the dose at 0.2 photons in the brightest pixel
@@ -157,6 +159,30 @@ def peaks(asked):
               f"times the best baseline\n", flush=True)  # fmt: skip
 
 
+def against_photons(peak, seed):
+    """Make and tell fusion without phases and poisson_tv of the same photons; return both."""
+    specimen, recorded, truth = simulated(NO_PHASES, peak, seed)
+    started = time.process_time()
+    alone = poisson_tv.reconstruct(
+        photons(recorded.counts, specimen.tilt_deg), RUN.reconstruct.poisson_tv
+    )
+    figures = distances(alone.volumes, truth)
+    tell("poisson_tv", peak, seed, figures, time.process_time() - started)
+    return measure("edges", NO_PHASES, peak, seed), figures
+
+
+def edges(asked):
+    """Tell at each dose what edges of HAADF are worth."""
+    for peak in asked.peaks:
+        pairs = np.array([against_photons(peak, seed) for seed in asked.seeds])
+        own, alone = pairs.mean(axis=0)
+        gain = pairs[:, 0] - pairs[:, 1]
+        print(f"peak {peak}, edges of HAADF: {gain[:, 0].mean():+.2f} dB (least "
+              f"{gain[:, 0].min():+.2f}), {gain[:, 1].mean():+.3f} Dice (least "
+              f"{gain[:, 1].min():+.3f}), FSC 0.5 {own[2] / alone[2]:.2f} times poisson_tv\n",
+              flush=True)  # fmt: skip
+
+
 @cache
 def calm(peak, seed):
     """Make and tell the case without stress, once."""
@@ -231,7 +257,7 @@ def few_tilts(asked):
               flush=True)  # fmt: skip
 
 
-ALONE = {"few_tilts": few_tilts, "large": large}
+ALONE = {"edges": edges, "few_tilts": few_tilts, "large": large}
 
 
 def main():

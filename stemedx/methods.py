@@ -8,9 +8,6 @@ from stemedx.sheet import SheetRow
 
 DENOISED = ("two_step", "end_to_end")  # methods that read denoised maps
 NEED_HAADF = ("fusion",)
-NO_PHASES = (
-    "the column phases of the sheet names none; HAADF edges alone do not guide in this version"
-)
 NO_HAADF = "the raw files hold no HAADF (column haadf: where it lies in files of its own)"
 
 
@@ -59,8 +56,6 @@ def _reason(method: str, row: SheetRow, run: RunConfig, sheet: dict[str, SheetRo
     """Return why a specimen cannot have a method; empty if it can."""
     if row.kind == "map":
         return "a 2-D map has no volume"
-    if method == "fusion" and not row.phases:
-        return NO_PHASES
     networks = []
     if method == "end_to_end":
         networks.append(("T", "train_end_to_end", run.train_end_to_end.specimens))

@@ -454,16 +454,16 @@ class DipTvParams(Seeded, CountingParams):
 
 
 class FusionParams(CountingParams):
-    """Photons and HAADF, explained by shares of phases."""
+    """Photons and HAADF, explained by shares of phases; edges of HAADF guide where none are known."""
 
     haadf_weight: float = Field(0.3, gt=0)
-    """Weight of the HAADF's likelihood relative to that of the photons: below 1, since the HAADF is not quite linear in the specimen."""
+    """Weight of the HAADF's likelihood relative to that of the photons: below 1, since the HAADF is not quite linear in the specimen. Not read without phases."""
 
     tv_weight: float | None = Field(None, gt=0)
-    """Weight of the joint total variation of the shares, nat per square pixel of edge; by the dose if empty."""
+    """Weight of the joint total variation of the shares (without phases: of the elements), nat per square pixel of edge; by the dose if empty."""
 
     purity: float = Field(2.0, ge=0)
-    """How strongly voxels are drawn towards pure phases, in units of `tv_weight`; 0 where phases interdiffuse."""
+    """How strongly voxels are drawn towards pure phases, in units of `tv_weight`; 0 where phases interdiffuse. Not read without phases."""
 
     vacuum_px: int = Field(11, ge=1)
     """Side of the square whose lowest mean in a HAADF image is its vacuum level to start from, pixels."""

@@ -98,6 +98,15 @@ def test_fusion_reads_haadf_and_phases(stores, truth):
         assert np.corrcoef(volumes[element].ravel(), truth[element].ravel())[0, 1] > 0.65
 
 
+def test_fusion_does_without_phases_and_says_so(stores, truth):
+    stores["tilt_series"] = stores["element_maps"].with_name("tilt_series.zarr")
+    reconstruct.run(PARAMS.model_copy(update={"phases": {}}), method="fusion", **stores)
+    volumes, attrs = store.read_volumes(stores["volume"])
+    assert attrs["made_by"]["warnings"][0].startswith("the sheet names no phases of this specimen")
+    for element in range(2):
+        assert np.corrcoef(volumes[element].ravel(), truth[element].ravel())[0, 1] > 0.65
+
+
 @pytest.mark.parametrize("method", ["mlem", "poisson_tv", "fusion"])
 def test_what_counts_lack_is_told_with_the_volume(stores, method, caplog):
     maps, attrs = store.read(stores["element_maps"], axes=reconstruct.MAP_AXES, units="count")

@@ -20,6 +20,7 @@ from stemedx.reconstruct.calibration import dose
 from stemedx.reconstruct.measured import Measured, binned
 from stemedx.reconstruct.penalised import (
     LOOSE,
+    N_ROUNDS,
     Fit,
     Penalty,
     coarser,
@@ -34,7 +35,6 @@ log = logging.getLogger(__name__)
 SHARE = 0.8  # of the photons that are seen
 STEP = 2.0  # from one weight to the next
 DOSE_POWER = 0.6  # weights grow with this power of the photons
-N_ROUNDS = 2  # of solution and calibration on the coarse grid
 MOST = 9  # weights that are tried at most
 
 

@@ -10,6 +10,7 @@ from stemedx.arrays import Series, Shifts
 from stemedx.params import FusionParams
 from stemedx.project.blocks import block_to_volumes
 from stemedx.project.cropped import Crop, pad, whole
+from stemedx.reconstruct import guided
 from stemedx.reconstruct.dark import explained
 from stemedx.reconstruct.displaced import asked_shifts, told
 from stemedx.reconstruct.haadf import without_vacuum
@@ -54,14 +55,14 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     variation of the shares is penalised; then voxels are drawn towards pure phases.
 
     The HAADF is taken as linear in the phases: diffraction contrast and thick specimens
-    are not.
+    are not. Without phases, only its edges guide: see `guided`.
 
     Parameters
     ----------
     measured
         The maps in the measured frame, with what is known of them.
     guide
-        HAADF and phases.
+        HAADF, and phases if they are known.
     params
         Weights, and when to stop.
 
@@ -74,7 +75,7 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     Raises
     ------
     ValueError
-        If there are no phases, or none that holds one of the elements, or HAADF shows nothing.
+        If no phase holds one of the elements, or HAADF shows nothing.
 
     References
     ----------
@@ -82,6 +83,13 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     Lellmann & Schnoerr (2011), SIAM J. Imaging Sci. 4, 1049-1096 (total variation of
     shares on the simplex).
     """
+    if np.ptp(guide.images) == 0:
+        raise ValueError(
+            "method 'fusion': expected a HAADF series that shows the specimen, found the same "
+            "value in all its pixels. Leave the method out for this specimen."
+        )
+    if not guide.phases:
+        return guided.reconstruct(measured, guide, params)
     _check(guide)
     measured = without_hot_pixels(measured)
     if not (measured.maps * measured.weight).any():
@@ -171,16 +179,6 @@ def _rough(
 
 
 def _check(guide: Guide) -> None:
-    if not guide.phases:
-        raise ValueError(
-            "method 'fusion': expected phases of the specimen, found none. Name them in the column "
-            "phases of the sheet."
-        )
-    if np.ptp(guide.images) == 0:
-        raise ValueError(
-            "method 'fusion': expected a HAADF series that shows the specimen, found the same "
-            "value in all its pixels. Leave the method out for this specimen."
-        )
     for element in guide.elements:
         if not any(element in atoms for atoms in guide.phases.values()):
             raise ValueError(

@@ -13,7 +13,7 @@ from stemedx.params import Phases
 from stemedx.project.geometry import Geometry
 
 log = logging.getLogger(__name__)
-SIGNALS = ("counts", "hits", "intensity")
+SIGNALS = ("counts", "hits", "intensity", "image")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Measured:
     geometry
         Tilts, and how each map is aligned.
     signal
-        ``counts``, ``hits`` or ``intensity``.
+        ``counts``, ``hits``, ``intensity``, or ``image`` of Gaussian noise of 1.
     gain
         ``(element, tilt)`` factor on the photons of the specimen: dose and shadowing.
     background

@@ -7,6 +7,7 @@ either side, which are then thrown away; gain, background and dose are those of 
 
 import logging
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,21 @@ def _by_halves(measured: Measured, coarse: Fit, penalty: Penalty, n: int) -> tup
         operator = cropped_projector(middle.geometry, len(coarse.scale), crop)
         coarse = solution(middle, start, coarser(penalty, n), operator)
     return coarse, n
+
+
+def facts_of(found: Whole) -> dict[str, Any]:
+    """Return what a reader of the volume wants to know of the solution."""
+    columns = ["slab", "iteration", "objective", "bound"]
+    rows = [
+        [slab, check.iteration, check.objective, check.bound]
+        for slab, checks in enumerate(found.checks)
+        for check in checks
+    ]
+    return {
+        "gain": found.calibration.gain.tolist(),
+        "background": found.calibration.background.tolist(),
+        "convergence": {"columns": columns, "rows": rows},
+    }
 
 
 def slabs(box: Crop, n_elements: int) -> list[tuple[slice, slice]]:

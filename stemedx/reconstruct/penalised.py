@@ -16,8 +16,9 @@ from stemedx.project.blocks import maps_to_block
 from stemedx.project.cropped import Crop, cropped_projector, whole
 from stemedx.project.operators import LinearOperator
 from stemedx.reconstruct.calibration import Calibration, calibrate, first_calibration
+from stemedx.reconstruct.edges import Edges
 from stemedx.reconstruct.expectation import mlem
-from stemedx.reconstruct.likelihoods import BERNOULLI, POISSON
+from stemedx.reconstruct.likelihoods import BERNOULLI, GAUSSIAN, POISSON
 from stemedx.reconstruct.measured import Measured
 from stemedx.reconstruct.primal_dual import Check, State, minimise
 from stemedx.reconstruct.problem import Problem
@@ -32,6 +33,8 @@ SMOOTH_PX = 5
 START_PX = 3  # the start is smoothed: its noise would be all edges
 MARGIN_PX = 8  # around the specimen, voxels of the full grid
 LOOSE = 5.0  # before gain and background are final, the gap may be this much larger
+N_ROUNDS = 2  # of solution and calibration on the coarse grid
+LIKELIHOODS = {"hits": BERNOULLI, "image": GAUSSIAN}  # of a signal; Poisson of any other
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +128,15 @@ class Penalty:
         The solver stops when less than this is left to gain, nat per photon.
     max_iterations
         Or here, with a warning.
+    edges
+        That cost less, on the grid of the maps; None for none.
     """
 
     tv_weight: float
     group: tuple[int, ...]
     gap_per_photon: float
     max_iterations: int
+    edges: Edges | None = None
 
 
 def improve(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOperator) -> Fit:
@@ -147,10 +153,11 @@ def solution(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOpe
         np.ascontiguousarray(measured.weight.transpose(0, 2, 1), np.float32),
         factor.astype(np.float32),
         fit.calibration.background.T.astype(np.float32),
-        BERNOULLI if measured.signal == "hits" else POISSON,
+        LIKELIHOODS.get(measured.signal, POISSON),
         penalty.tv_weight,
         np.array(penalty.group),
         inside=fit.inside,
+        edges=None if penalty.edges is None else penalty.edges.vectors(fit.crop),
     )
     state, checks = minimise(
         problem, fit.state, gap_per_photon=penalty.gap_per_photon,
@@ -210,7 +217,8 @@ def coarser(penalty: Penalty, n: int) -> Penalty:
 
     An edge has fewer square pixels there, the photons are as many.
     """
-    return replace(penalty, tv_weight=penalty.tv_weight * n**2)
+    edges = None if penalty.edges is None else penalty.edges.binned(n)
+    return replace(penalty, tv_weight=penalty.tv_weight * n**2, edges=edges)
 
 
 def fine_box(fit: Fit, measured: Measured, n: int) -> Crop:

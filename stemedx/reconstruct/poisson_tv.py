@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from stemedx.params import PoissonTvParams
-from stemedx.reconstruct.choosing import N_ROUNDS, choose_weights
+from stemedx.reconstruct.choosing import choose_weights
 from stemedx.reconstruct.measured import Measured, Reconstruction, binned, without_hot_pixels
-from stemedx.reconstruct.overlapping import Whole, solve_by_rows
+from stemedx.reconstruct.overlapping import facts_of, solve_by_rows
 from stemedx.reconstruct.penalised import (
+    N_ROUNDS,
     Penalty,
     coarse_factor,
     coarser,
@@ -72,18 +73,3 @@ def reconstruct(measured: Measured, params: PoissonTvParams) -> Reconstruction:
 def groups(params: PoissonTvParams, n_elements: int) -> tuple[int, ...]:
     """Return which elements share their edges: all, or each has its own."""
     return tuple(range(n_elements)) if params.coupling == "separate" else (0,) * n_elements
-
-
-def facts_of(found: Whole) -> dict[str, Any]:
-    """Return what a reader of the volume wants to know of the solution."""
-    columns = ["slab", "iteration", "objective", "bound"]
-    rows = [
-        [slab, check.iteration, check.objective, check.bound]
-        for slab, checks in enumerate(found.checks)
-        for check in checks
-    ]
-    return {
-        "gain": found.calibration.gain.tolist(),
-        "background": found.calibration.background.tolist(),
-        "convergence": {"columns": columns, "rows": rows},
-    }

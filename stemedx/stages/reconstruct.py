@@ -34,7 +34,7 @@ def run(
     Reads ``(element, tilt, y, x)`` counts or intensities in the measured frame;
     writes ``(element, z, y, x)`` per nm of path in the aligned one. The method
     ``haadf`` reads the HAADF of `tilt_series` instead, as an element of that name;
-    ``fusion`` reads it too, and the phases of `params` are those of the specimen. Only
+    ``fusion`` reads it too, and the phases of `params` are those of the specimen, if any. Only
     ``dip_tv`` asks for the `device`: ``auto``, ``cpu`` or ``cuda``.
 
     Raises

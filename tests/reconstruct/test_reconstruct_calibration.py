@@ -133,5 +133,7 @@ def test_binned_maps_make_up_for_pixels_without_weight(signal):
 
 
 def test_what_does_not_belong_together_is_refused(signal):
-    with pytest.raises(ValueError, match="a signal out of counts, hits, intensity, found 'x'"):
+    with pytest.raises(
+        ValueError, match="a signal out of counts, hits, intensity, image, found 'x'"
+    ):
         measured(signal, "x")

@@ -71,13 +71,6 @@ def test_haadf_brings_the_elements_closer_to_the_truth(dot):
     assert found.volumes.sum(axis=(1, 2, 3)) == pytest.approx(sums, rel=0.1)
 
 
-def test_without_phases_it_is_refused(dot):
-    specimen, recorded, _ = dot
-    guide = Guide(recorded.haadf, specimen.elements, {})
-    with pytest.raises(ValueError, match="expected phases of the specimen, found none. Name them"):
-        fusion.reconstruct(measured(specimen, recorded.counts), guide, FusionParams())
-
-
 def test_an_element_that_no_phase_holds_is_refused(dot):
     specimen, recorded, _ = dot
     phases = {name: PHASES[name] for name in ("ZnSe", "InP")}
