@@ -121,6 +121,21 @@ def test_what_counts_lack_is_told_with_the_volume(stores, method, caplog):
     assert told in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("method", "done"), [("mlem", "are left out"), ("sirt", "are taken for signal by this method")]
+)
+def test_hot_pixels_are_told_with_the_volume(stores, method, done, caplog):
+    maps, attrs = store.read(stores["element_maps"], axes=reconstruct.MAP_AXES, units="count")
+    maps[1, 2, 4, 12] = 500
+    known = {key: attrs[key] for key in ("elements", *SHARED, *COUNTED)}
+    store.write(stores["element_maps"], maps, axes=reconstruct.MAP_AXES, units="count", **known)
+    with caplog.at_level(logging.WARNING):
+        reconstruct.run(PARAMS, method=method, **stores)
+    told = f"1 hot pixels {done}, the first at -5 deg, y 4, x 12"
+    assert store.read_attrs(stores["volume"])["made_by"]["warnings"] == [told]
+    assert told in caplog.text
+
+
 def test_fusion_without_tilt_series_is_refused(stores):
     with pytest.raises(ValueError, match="method 'fusion': expected a tilt series to read from"):
         reconstruct.run(PARAMS, method="fusion", **stores)
@@ -129,7 +144,7 @@ def test_fusion_without_tilt_series_is_refused(stores):
 def test_intensities_stay_intensities(stores):
     maps, attrs = store.read(stores["element_maps"], axes=reconstruct.MAP_AXES, units="count")
     scaled = maps.astype(np.float32) / 100
-    kept = {key: attrs[key] for key in ("elements", "tilt_deg", "pixel_nm")}
+    kept = {key: attrs[key] for key in ("elements", *SHARED, *COUNTED)}
     store.write(
         stores["element_maps"], scaled, axes=reconstruct.MAP_AXES, units="intensity", **kept
     )

@@ -1,6 +1,5 @@
 """Element maps together with what is known of how they were counted."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -8,11 +7,10 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import maximum_filter
 
-from stemedx.arrays import MeasuredMaps, PerMap, Pixels, Series, Volumes
+from stemedx.arrays import Mask, MeasuredMaps, PerMap, Pixels, Series, Volumes
 from stemedx.params import Phases
 from stemedx.project.geometry import Geometry
 
-log = logging.getLogger(__name__)
 SIGNALS = ("counts", "hits", "intensity", "image")
 
 
@@ -102,8 +100,8 @@ class Reconstruction:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def without_hot_pixels(measured: Measured) -> Measured:
-    """Return the same with weight 0 where a pixel stands far out of all its neighbours.
+def hot_pixels(measured: Measured) -> Mask:
+    """Return ``(tilt, y, x)`` where a pixel stands far out of all its neighbours.
 
     One such pixel, a cosmic ray or a fault of the detector, can hold as many photons as
     the specimen. A pixel is hot if it exceeds twice the brightest of its eight
@@ -113,13 +111,25 @@ def without_hot_pixels(measured: Measured) -> Measured:
     around[0, 0, 1, 1] = False
     counts = measured.maps * np.asarray(measured.weight > 0)
     near = 2.0 * maximum_filter(counts, footprint=around, mode="constant")
-    hot = (counts > near + 6 * np.sqrt(near) + 9).any(axis=0)
+    return (counts > near + 6 * np.sqrt(near) + 9).any(axis=0)
+
+
+def without_hot_pixels(measured: Measured) -> Measured:
+    """Return the same with weight 0 where a pixel is hot."""
+    hot = hot_pixels(measured)
     if not hot.any():
         return measured
-    tilt, y, x = (int(place) for place in np.argwhere(hot)[0])
-    log.warning("%d hot pixels are left out, the first at tilt %d, y %d, x %d",
-                int(hot.sum()), tilt, y, x)  # fmt: skip
     return replace(measured, weight=np.where(hot, np.float32(0), measured.weight))
+
+
+def hot_in(measured: Measured, what: str) -> list[str]:
+    """Return one line on hot pixels and what is made of them; none if there is none."""
+    hot = hot_pixels(measured)
+    if not hot.any():
+        return []
+    tilt, y, x = (int(place) for place in np.argwhere(hot)[0])
+    tilt_deg = measured.geometry.tilt_deg[tilt]
+    return [f"{int(hot.sum())} hot pixels {what}, the first at {tilt_deg:g} deg, y {y}, x {x}"]
 
 
 def gaps_in(measured: Measured, elements: Sequence[str]) -> list[str]:

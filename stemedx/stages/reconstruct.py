@@ -10,10 +10,10 @@ import numpy as np
 from stemedx import store
 from stemedx.alignment import read_geometry, read_weights
 from stemedx.arrays import MeasuredMaps, Series
-from stemedx.params import RECONSTRUCT_METHODS, CountingParams, ReconstructParams
+from stemedx.params import RECONSTRUCT_METHODS, CountingParams, Model, ReconstructParams
 from stemedx.project.geometry import Geometry
 from stemedx.provenance import made_by
-from stemedx.reconstruct.measured import Guide, Measured, gaps_in
+from stemedx.reconstruct.measured import Guide, Measured, gaps_in, hot_in
 
 log = logging.getLogger(__name__)
 MAP_AXES = ("element", "tilt", "y", "x")
@@ -56,11 +56,10 @@ def run(
     module = f"stemedx.reconstruct.{method}"
     solver = import_module(module)
     facts, said = dict[str, Any](), list[str]()
-    if isinstance(own, CountingParams):
+    if method != "haadf":
         measured, per_photon = _measured(maps, geometry, attrs, read_weights(alignment))
-        said = gaps_in(measured, attrs["elements"])
-        for gap in said:
-            log.warning("%s", gap)
+        said = _said(measured, attrs["elements"], own)
+    if isinstance(own, CountingParams):
         before = _guide(tilt_series, attrs["elements"], params) if method == "fusion" else ()
         after = (device,) if method == "dip_tv" else ()
         found = solver.reconstruct(measured, *before, own, *after)
@@ -82,6 +81,17 @@ def run(
         **facts,
         made_by=made_by("reconstruct", own, read, module, warnings=said),
     )
+
+
+def _said(measured: Measured, elements: list[str], own: Model) -> list[str]:
+    """Return what the maps lack and what spoils them, as far as the method is concerned."""
+    if isinstance(own, CountingParams):
+        said = gaps_in(measured, elements) + hot_in(measured, "are left out")
+    else:
+        said = hot_in(measured, "are taken for signal by this method")
+    for text in said:
+        log.warning("%s", text)
+    return said
 
 
 def _guide(

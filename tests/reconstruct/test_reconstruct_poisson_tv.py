@@ -1,6 +1,5 @@
 """The whole method on a small dot of two elements, and on spoilt data."""
 
-import logging
 import warnings
 from dataclasses import replace
 
@@ -11,7 +10,7 @@ from scipy.ndimage import binary_dilation
 from stemedx.params import PoissonTvParams
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import project
-from stemedx.reconstruct.measured import Measured, binned, without_hot_pixels
+from stemedx.reconstruct.measured import Measured, binned, hot_in, without_hot_pixels
 from stemedx.reconstruct.penalised import (
     Penalty,
     around,
@@ -128,12 +127,13 @@ def test_no_photons_at_all_give_nothing(measured):
 
 
 @pytest.mark.parametrize("photons", [40, 60000])
-def test_a_hot_pixel_is_told_and_left_out(measured, photons, caplog):
+def test_a_hot_pixel_is_told_and_left_out(measured, photons):
     maps = measured.maps.copy()
     maps[1, 3, 15, 20] = photons
-    with caplog.at_level(logging.WARNING):
-        found = reconstruct(measured.with_maps(maps), PARAMS).volumes
-    assert "1 hot pixels are left out, the first at tilt 3, y 15, x 20" in caplog.text
+    spoilt = measured.with_maps(maps)
+    assert hot_in(spoilt, "here") == ["1 hot pixels here, the first at 0 deg, y 15, x 20"]
+    assert hot_in(measured, "here") == []
+    found = reconstruct(spoilt, PARAMS).volumes
     weight = measured.weight.copy()
     weight[3, 15, 20] = 0
     assert np.array_equal(found, reconstruct(replace(measured, weight=weight), PARAMS).volumes)
