@@ -12,6 +12,8 @@ from stemedx.project.geometry import Geometry
 def read_geometry(alignment: Path, tilt_deg: list[float], map_shape: tuple[int, int]) -> Geometry:
     """Return how the maps of a tilt series were taken, and how each is aligned.
 
+    Tilts are those of the maps, and by how much these were found to be off.
+
     Parameters
     ----------
     alignment
@@ -34,8 +36,11 @@ def read_geometry(alignment: Path, tilt_deg: list[float], map_shape: tuple[int, 
             f"at tilts {expected[0]}, found {len(found[0])} of {found[1]} at {found[0]}. "
             "Run the stage align again."
         )
+    tilts = np.array(tilt_deg, np.float64)
+    if store.has_layer(alignment, "tilt_off_deg"):
+        tilts += store.read_layer(alignment, "tilt_off_deg", axes=("tilt",), units="deg")
     return Geometry(
-        np.array(tilt_deg, np.float64),
+        tilts,
         *map_shape,
         rotation_deg=store.read_layer(alignment, "rotation_deg", axes=("tilt",), units="deg"),
         shift_px=store.read_layer(alignment, "shift_px", axes=("tilt", "axis"), units="pixel"),

@@ -172,6 +172,9 @@ class AlignParams(Model):
     axis_within_deg: float = Field(15.0, ge=0, le=45)
     """The tilt axis is searched within this angle of image y where the sheet does not tell, degrees."""
 
+    tilt_error_deg: float = Field(0.0, ge=0, le=5)
+    """Standard deviation of the errors that tilts may have and that are then searched, degrees; 0: tilts are taken as told."""
+
 
 class TrainKernelParams(Seeded):
     """Parameters of the stage `train_kernel` (the CNN-based kernel, from frames of a map)."""

@@ -29,6 +29,17 @@ def test_the_geometry_holds_what_the_store_holds(alignment):
     assert np.array_equal(geometry.rotation_deg, rotation_deg)
 
 
+def test_tilts_that_are_off_are_corrected(alignment):
+    off_deg = np.array([0.5, -1.0, 0.25])
+    layers = {
+        "rotation_deg": store.Layer(np.zeros(3), ("tilt",), "deg"),
+        "shift_px": store.Layer(np.zeros((3, 2)), ("tilt", "axis"), "pixel"),
+        "tilt_off_deg": store.Layer(off_deg, ("tilt",), "deg"),
+    }
+    store.write_group(alignment, layers, tilt_deg=TILT_DEG, map_shape=[4, 8])
+    assert read_geometry(alignment, TILT_DEG, (4, 8)).tilt_deg == pytest.approx([-39.5, 4.0, 30.25])
+
+
 @pytest.mark.parametrize(
     ("tilt_deg", "map_shape"),
     [([-40.0, 5.0], (4, 8)), (TILT_DEG[::-1], (4, 8)), (TILT_DEG, (8, 4))],

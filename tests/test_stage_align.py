@@ -5,7 +5,9 @@ import pandas as pd
 import pytest
 
 from stemedx import store
-from stemedx.alignment import read_weights
+from stemedx.align.alignment import Alignment
+from stemedx.align.tilt_errors import TiltErrors
+from stemedx.alignment import read_geometry, read_weights
 from stemedx.params import AlignParams
 from stemedx.project.geometry import least_shifts
 from stemedx.stages import align
@@ -62,8 +64,10 @@ def test_store_and_table_say_the_same(inputs, shifts):
     assert set(attrs["made_by"]["inputs"]) == {"element_maps", "tilt_series"}
     assert list(table.columns) == [
         *("tilt_deg", "rotation_deg", "shift_x_px", "shift_y_px", "residual"),
-        *("error_x_px", "error_y_px", "seen_percent"),
+        *("error_x_px", "error_y_px", "tilt_off_deg", "tilt_off_error_deg", "seen_percent"),
     ]
+    assert not table.tilt_off_deg.any()
+    assert table.tilt_off_error_deg.isna().all()  # not looked for
     assert table.shift_x_px.to_numpy() == pytest.approx(found["shift_px"][:, 1])
     assert table.shift_y_px.to_numpy() == pytest.approx(found["shift_px"][:, 0])
     assert np.all(found["rotation_deg"] == -5.0)
@@ -75,6 +79,25 @@ def test_store_and_table_say_the_same(inputs, shifts):
     # 3000 photons per map, seven tilts: half a pixel is the project's aim for 13.
     error = least_shifts(found["shift_px"] - shifts, TILTS)
     assert np.sqrt(np.mean(error**2)) < 0.5
+
+
+def test_tilts_that_are_off_are_told_and_taken(inputs, monkeypatch):
+    """What was found stands in store and table, and in the geometry of every solver."""
+    errors = TiltErrors(np.linspace(-1, 1, 7) ** 3, np.full(7, 0.3))
+    monkeypatch.setattr(align, "align", lambda *_: level_with(errors))
+    _, _, table = run(inputs)
+    assert table.tilt_off_deg.to_numpy() == pytest.approx(errors.off_deg)
+    assert table.tilt_off_error_deg.to_numpy() == pytest.approx(errors.error_deg)
+    geometry = read_geometry(inputs / "alignment.zarr", TILTS.tolist(), SHAPE)
+    assert geometry.tilt_deg == pytest.approx(TILTS + errors.off_deg)
+
+
+def level_with(errors):
+    """Return an alignment that moves nothing, of tilts that are off."""
+    level = np.zeros((7, 2))
+    weight = np.ones((7, *SHAPE), np.float32)
+    zeros = np.zeros(7)
+    return Alignment(zeros, level, zeros, level, weight, tilt_errors=errors)
 
 
 def test_haadf_is_used_where_there_is_some(inputs, shifts, rng):

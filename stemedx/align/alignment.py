@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from stemedx.align.tilt_errors import TiltErrors
 from stemedx.arrays import PerTilt, Series, Shifts
 
 
@@ -17,3 +18,4 @@ class Alignment:
     warnings: tuple[str, ...] = ()
     # Infinite where the maps do not tell the angle; nan where it was given, or by row sums.
     axis_error_deg: float = float("nan")
+    tilt_errors: TiltErrors | None = None  # where they were looked for

@@ -12,6 +12,7 @@ from stemedx.align.coarse import axis_angle, moved, shifts_inside, shifts_of_nei
 from stemedx.align.doubts import turned_axis, wrong_signs
 from stemedx.align.refine import Match, Views, match, reduced, refine
 from stemedx.align.source import Source
+from stemedx.align.tilt_errors import find_tilt_errors
 from stemedx.align.weights import weights_of
 from stemedx.align.window import window_of
 from stemedx.arrays import Angles, PerTilt, Rate, Shifts, TiltAngles
@@ -37,8 +38,8 @@ def align(
     A specimen inside the field is aligned by its row sums and its centre of mass, then by
     the likelihood that all maps show one specimen, or as one body if it is one; that tells
     the angle of the tilt axis too. A larger one is aligned by its neighbours; then both by
-    projection matching. Where something
-    is seen that not all tilts see, that is left out of account and the matching repeated.
+    projection matching. Where something is seen that not all tilts see, that is left out of
+    account and the matching repeated. Errors of the tilts are looked for last, if asked for.
     Where the maps tell nothing of each other nothing is moved.
 
     Parameters
@@ -48,7 +49,7 @@ def align(
     tilt_deg
         ``(tilt,)`` degrees, rising.
     params
-        Reach of the search, number of rounds.
+        Reach of the search, number of rounds, errors that tilts may have.
     tilt_axis_deg
         Angle of the tilt axis from image y, counter-clockwise; None: searched for.
     """
@@ -69,13 +70,18 @@ def align(
     if views.weight.min() < COVERED:
         found = refine(views, match(views, found.shift_px), params.n_refinements)
         views = _weighted(views, found)
+    errors = None
+    if params.tilt_error_deg > 0:
+        rounds = params.tilt_error_deg, params.n_refinements
+        views, found, errors = find_tilt_errors(views, found, *rounds)
     doubts = _doubts(source, views, found, params)
     if np.isinf(start.error_deg):
         doubts.append(
             "the maps do not tell the angle of the tilt axis: it is taken to lie along image y. "
             "Set tilt_axis_deg in the sheet if it does not"
         )
-    return replace(judged(source, views, found, doubts), axis_error_deg=start.error_deg)
+    alignment = judged(source, views, found, doubts)
+    return replace(alignment, axis_error_deg=start.error_deg, tilt_errors=errors)
 
 
 def _doubts(source: Source, views: Views, found: Match, params: AlignParams) -> list[str]:

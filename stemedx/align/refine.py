@@ -1,6 +1,7 @@
 """Projection matching: each map against the projection of the others' reconstruction."""
 
 import logging
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from stemedx.arrays import (
     Block,
     Blocks,
     Image,
+    Mask,
     PerTilt,
     Rate,
     Rates,
@@ -18,6 +20,7 @@ from stemedx.arrays import (
     Shifts,
     Spread,
     TiltAngles,
+    Volumes,
 )
 from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry, least_shifts
@@ -125,6 +128,16 @@ def match(views: Views, shift_px: Shifts) -> Match:
     shift_px
         ``(tilt, axis)`` of the fine grid.
     """
+    maps, counting, factor = lined_up(views, shift_px)
+    shown = slice(views.n_shown)
+    expected = predicted(maps, counting, views.tilt_deg)
+    residual = _residual(*(counting * one[shown].sum(axis=0) for one in (maps, expected)))
+    asked, error = _asked(counting * maps, counting * expected)
+    return Match(shift_px, residual, factor * asked, factor * error)
+
+
+def lined_up(views: Views, shift_px: Shifts) -> tuple[Rates, Series, int]:
+    """Return aligned maps of what is bright, how far pixels count, and how coarse they are."""
     factor = -(-views.weight.shape[2] // WIDEST_PX)
     coarse = np.stack([reduced(one, factor) for one in (*views.channels, views.weight)])
     n_y, n_x = coarse.shape[2:]
@@ -134,13 +147,8 @@ def match(views: Views, shift_px: Shifts) -> Match:
     seen = coverage > SEEN
     maps = np.divide(aligned[:-1], coverage, np.zeros_like(aligned[:-1]), where=seen)
     counting = (aligned[-1] * seen).clip(0, 1)
-    shown = slice(views.n_shown)
-    box = _box(counting * maps[shown].sum(axis=0))
-    maps, counting = maps[:, :, *box], counting[:, *box]
-    expected = predicted(maps, counting, views.tilt_deg)
-    residual = _residual(*(counting * one[shown].sum(axis=0) for one in (maps, expected)))
-    asked, error = _asked(counting * maps, counting * expected)
-    return Match(shift_px, residual, factor * asked, factor * error)
+    box = _box(counting * maps[: views.n_shown].sum(axis=0))
+    return maps[:, :, *box], counting[:, *box], factor
 
 
 def _box(images: Rate) -> tuple[slice, slice]:
@@ -157,22 +165,32 @@ def _box(images: Rate) -> tuple[slice, slice]:
 
 
 def predicted(aligned: Rates, weight: Series, tilt_deg: TiltAngles) -> Rates:
-    """Return each aligned map as the others predict it.
+    """Return each aligned map as the others predict it."""
+    maps = np.empty_like(aligned)
+    for out, volumes in left_out(aligned, weight, tilt_deg):
+        maps[:, out] = project(volumes, tilt_deg[out])
+    return maps
 
-    Every fourth tilt is left out in turn, the rest reconstructed by SIRT and projected.
+
+def left_out(
+    aligned: Rates, weight: Series, tilt_deg: TiltAngles
+) -> Iterator[tuple[Mask, Volumes]]:
+    """Leave every fourth tilt out in turn: yield which, and what the rest shows.
+
     A map that took part would agree with itself wherever it stands.
     """
-    maps = np.empty_like(aligned)
-    n_channels, _, n_y, n_x = aligned.shape
     n_folds = min(N_FOLDS, len(tilt_deg))
     for fold in range(n_folds):
         out = np.arange(len(tilt_deg)) % n_folds == fold
-        rays = maps_to_block(weight[None, ~out])
-        geometry = Geometry(tilt_deg[~out], n_y, n_x)
-        operator = weighted(projector(geometry, n_channels), rays)
-        volume = sirt(operator, rays * maps_to_block(aligned[:, ~out]), N_ITERATIONS)
-        maps[:, out] = project(block_to_volumes(volume), tilt_deg[out])
-    return maps
+        yield out, reconstructed(aligned[:, ~out], weight[~out], tilt_deg[~out])
+
+
+def reconstructed(aligned: Rates, weight: Series, tilt_deg: TiltAngles) -> Volumes:
+    """Return volumes by SIRT from weighted maps."""
+    n_channels, _, n_y, n_x = aligned.shape
+    rays = maps_to_block(weight[None])
+    operator = weighted(projector(Geometry(tilt_deg, n_y, n_x), n_channels), rays)
+    return block_to_volumes(sirt(operator, rays * maps_to_block(aligned), N_ITERATIONS))
 
 
 def weighted(operator: LinearOperator, weights: Block) -> LinearOperator:
@@ -205,27 +223,35 @@ def supported(operator: LinearOperator, support: Block) -> LinearOperator:
 
 def _residual(measured: Rate, expected: Rate) -> PerTilt:
     """Return what the best multiple of each expected image leaves, relative to the map."""
-    left = measured - _scaled(measured, expected)
+    left = measured - brightness(measured, expected) * expected
     norms = (np.sqrt(np.sum(one**2, axis=(1, 2), dtype=np.float64)) for one in (left, measured))
     above, below = norms
     return np.divide(above, below, out=np.ones_like(below), where=below > 0)
 
 
-def _scaled(measured: Rate, expected: Rate) -> Spread:
+def brightness(measured: Rate, expected: Rate) -> Spread:
     """Return the multiple of each expected image that leaves least of the measured one."""
     one, other = measured.astype(np.float64), expected.astype(np.float64)
     norm = np.sum(other**2, axis=(-2, -1), keepdims=True)
     alike = np.sum(one * other, axis=(-2, -1), keepdims=True)
-    return np.divide(alike, norm, out=np.zeros_like(norm), where=norm > 0) * other
+    return np.divide(alike, norm, out=np.zeros_like(norm), where=norm > 0)
+
+
+def noise_of(left: Spread) -> Spread:
+    """Return the variance of a pixel in each channel, ``(channel,)``, were noise white.
+
+    It is correlated over some pixels: what remains of it in sums over blocks counts.
+    """
+    sums = np.array([[block_sums(one) for one in channel] for channel in left])
+    return np.mean(sums**2, axis=(1, 2, 3)) / BLOCK_PX**2
 
 
 def _asked(measured: Rates, expected: Rates) -> tuple[Shifts, Shifts]:
     """Return the shift that makes each tilt likeliest, and its standard error."""
-    scaled = _scaled(measured, expected)
+    scaled = brightness(measured, expected) * expected
     left = measured - scaled
-    # Of noise that is correlated over some pixels: what remains of it in sums.
-    noise = [np.mean([_blocks(one) ** 2 for one in channel]) for channel in left]
-    weigh = np.divide(1, noise, out=np.zeros(len(noise)), where=np.array(noise) > 0)
+    noise = noise_of(left)
+    weigh = np.divide(1, noise, out=np.zeros(len(noise)), where=noise > 0)
     reach = (measured.shape[2] / 4, measured.shape[3] / 4)
     asked, error = [], []
     for tilt in range(measured.shape[1]):
@@ -246,11 +272,11 @@ def _error(left: Spread, expected: Spread, weigh: Spread) -> tuple[float, float]
         slope = np.gradient(expected, axis=axis)
         pulls = np.tensordot(weigh, slope * left, 1)
         steep = float(np.tensordot(weigh, slope**2, 1).sum())
-        errors.append(float(np.sqrt(np.sum(_blocks(pulls) ** 2))) / steep if steep else np.inf)
+        errors.append(float(np.sqrt(np.sum(block_sums(pulls) ** 2))) / steep if steep else np.inf)
     return errors[0], errors[1]
 
 
-def _blocks(image: Image) -> Blocks:
+def block_sums(image: Image) -> Blocks:
     """Return the sums over square blocks; what does not fill the last one is left out."""
     n_y, n_x = (n // BLOCK_PX for n in image.shape)
     part = image[: n_y * BLOCK_PX, : n_x * BLOCK_PX]

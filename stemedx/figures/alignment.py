@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy import ndimage
 
@@ -15,7 +16,7 @@ from stemedx.project.geometry import Geometry
 AXIS_ENDS = ("top_x_nm", "top_y_nm", "bottom_x_nm", "bottom_y_nm")
 COLUMNS = (
     *("tilt_deg", "rotation_deg", "shift_x_px", "shift_y_px", "residual"),
-    *("error_x_px", "error_y_px"),
+    *("error_x_px", "error_y_px", "tilt_off_deg", "tilt_off_error_deg"),
 )
 
 
@@ -43,8 +44,11 @@ def shifts_figure(
     axis_error_deg
         Standard error of the angle of the tilt axis; None where it was not estimated.
     """
-    figure = new_figure(8.0, 3.1 + 0.2 * len(warnings))
-    shifts, residual = figure.subplots(1, 2)
+    looked_for = table["tilt_off_error_deg"].notna().any()
+    figure = new_figure(11.0 if looked_for else 8.0, 3.1 + 0.2 * len(warnings))
+    shifts, residual, *rest = figure.subplots(1, 3 if looked_for else 2)
+    for panel in rest:
+        _draw_tilt_errors(panel, table)
     tilts = table["tilt_deg"]
     for n, axis in enumerate("xy"):
         shifts.errorbar(
@@ -63,6 +67,17 @@ def shifts_figure(
         lines = [line for text in warnings for line in textwrap.wrap(f"Warning: {text}", 110)]
         figure.supxlabel("\n".join(lines), fontsize=8.5, color=colour_of(0))
     return figure
+
+
+def _draw_tilt_errors(panel: Axes, table: pd.DataFrame) -> None:
+    """Draw by how much each tilt was found to be off, with its standard error."""
+    panel.errorbar(
+        table["tilt_deg"], table["tilt_off_deg"], yerr=table["tilt_off_error_deg"], fmt="o",
+        color=colour_of(3), capsize=2.5,
+    )  # fmt: skip
+    panel.axhline(0.0, color="0.6", linewidth=0.8)
+    panel.set(xlabel="tilt (°)", ylabel="off (°)")
+    panel.set_title("By how much tilts were off, standard error")
 
 
 def _rotation_text(rotation_deg: pd.Series, error_deg: float | None) -> str:

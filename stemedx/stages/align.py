@@ -46,6 +46,9 @@ def run(
         inputs["by_hand"] = by_hand
         given = read_by_hand(by_hand, len(tilt_deg))
         found = align_by_hand(source, tilt_deg, params, *given)
+    off_deg, off_error_deg = np.zeros_like(tilt_deg), np.full_like(tilt_deg, np.nan)
+    if found.tilt_errors is not None:
+        off_deg, off_error_deg = found.tilt_errors.off_deg, found.tilt_errors.error_deg
     store.write_group(
         alignment,
         {
@@ -53,6 +56,7 @@ def run(
             "shift_px": store.Layer(found.shift_px, ("tilt", "axis"), "pixel"),
             "error_px": store.Layer(found.error_px, ("tilt", "axis"), "pixel"),
             "residual": store.Layer(found.residual, ("tilt",), "1"),
+            "tilt_off_deg": store.Layer(off_deg, ("tilt",), "deg"),
             "weight": store.Layer(found.weight, ("tilt", "y", "x"), "1"),
         },
         tilt_deg=attrs["tilt_deg"],
@@ -72,6 +76,8 @@ def run(
         "residual": found.residual,
         "error_x_px": found.error_px[:, 1],
         "error_y_px": found.error_px[:, 0],
+        "tilt_off_deg": off_deg,
+        "tilt_off_error_deg": off_error_deg,
         "seen_percent": 100 * found.weight.mean(axis=(1, 2), dtype=np.float64),
     }
     tables.write(table, pd.DataFrame(columns))

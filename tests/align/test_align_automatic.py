@@ -1,4 +1,5 @@
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from stemedx.align import automatic
 from stemedx.align.agreement import Agreement
 from stemedx.align.automatic import align, align_by_hand
 from stemedx.align.source import to_source
+from stemedx.align.tilt_errors import TiltErrors
 from stemedx.params import AlignParams
 from tests.align.ellipsoids import CHAIN, DOT, TILTS, error_px, project_ellipsoids
 
@@ -78,6 +80,21 @@ def test_the_angle_of_the_axis_in_the_sheet_is_taken_back(rng, shifts):
     found = aligned(counts(rng, images, 3000), tilt_axis_deg=7.0)
     assert np.all(found.rotation_deg == -7.0)
     assert error_px(found.shift_px, shifts) < 0.5  # the project's aim
+
+
+def test_errors_of_tilts_are_looked_for_where_asked_for(rng, shifts, monkeypatch):
+    asked = []
+
+    def found(views, match, *how):
+        asked.append(how)
+        errors = TiltErrors(np.full(len(TILTS), 0.1), np.full(len(TILTS), 0.2))
+        return replace(views, tilt_deg=views.tilt_deg + 0.1), match, errors
+
+    monkeypatch.setattr(automatic, "find_tilt_errors", found)
+    maps = counts(rng, project_ellipsoids(DOT, shifts), 1000)
+    assert aligned(maps).tilt_errors is None
+    assert np.all(aligned(maps, tilt_error_deg=0.8).tilt_errors.off_deg == 0.1)
+    assert asked == [(0.8, PARAMS.n_refinements)]
 
 
 def test_noise_moves_nothing_and_says_so(rng, caplog):

@@ -22,6 +22,8 @@ TABLE = pd.DataFrame(
         "residual": [0.2, np.nan, 0.4],
         "error_x_px": [0.3, 0.1, np.nan],
         "error_y_px": 0.2,
+        "tilt_off_deg": 0.0,
+        "tilt_off_error_deg": np.nan,
     }
 )
 
@@ -44,6 +46,14 @@ def test_one_rotation_is_told_once(text_of):
         axis_error_deg=0.375,
     )  # fmt: skip
     assert "every map rotated by 1.25° ± 0.38°" in text_of(figure)
+
+
+def test_tilts_that_are_off_are_drawn_where_they_were_looked_for():
+    off = TABLE.assign(tilt_off_deg=[0.5, -1.0, 0.25], tilt_off_error_deg=0.3)
+    figure = shifts_figure(off, pixel_nm=0.8, origin="automatic", warnings=[], axis_error_deg=None)
+    panel = figure.axes[2]
+    assert (panel.get_xlabel(), panel.get_ylabel()) == ("tilt (°)", "off (°)")
+    np.testing.assert_array_equal(panel.lines[0].get_ydata(), off["tilt_off_deg"])
 
 
 @pytest.fixture
