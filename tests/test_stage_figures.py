@@ -44,6 +44,7 @@ def write_alignment(folder):
     moves = {"shift_x_px": shifts[:, 1], "shift_y_px": shifts[:, 0]}
     table = {"tilt_deg": TILTS, "rotation_deg": 0.0, **moves, "residual": [0.1, 0.2, 0.4]}
     table |= {"error_x_px": 0.3, "error_y_px": 0.2}
+    table |= {"tilt_off_deg": 0.0, "tilt_off_error_deg": np.nan}
     tables.write(folder / "alignment.csv", pd.DataFrame(table))
 
 

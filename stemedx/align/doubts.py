@@ -1,11 +1,13 @@
 """What speaks against the tilts and the tilt axis that an alignment was made with."""
 
+from itertools import combinations
+
 import numpy as np
 
 from stemedx.align.coarse import moved, row_sum_misfit
 from stemedx.align.correlation import image_shift
 from stemedx.align.refine import Views, reduced, weighted
-from stemedx.arrays import Image, Rate, Shifts, TiltAngles
+from stemedx.arrays import Image, MeasuredMaps, Rate, Shifts, TiltAngles
 from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.projector import project, projector
@@ -13,6 +15,7 @@ from stemedx.reconstruct.simultaneous import sirt
 
 WIDEST_PX = 48
 N_ITERATIONS = 20
+SAME_DEG = 0.05
 STEEP_DEG = 15.0  # flatter maps look the same from both sides
 CLEARLY = 2.5  # standard errors
 BETTER = 0.03  # of a correlation
@@ -44,6 +47,34 @@ def turned_axis(images: Rate, tilt_deg: TiltAngles, max_shift_px: float) -> str 
         "the tilt axis seems to lie along image x: sums of columns agree better than sums of "
         "rows. If so, set tilt_axis_deg to 90 in the sheet"
     )
+
+
+def repeated(maps: MeasuredMaps, tilt_deg: TiltAngles) -> list[str]:
+    """Return warnings of tilts that are there twice, and of maps that are copies.
+
+    Parameters
+    ----------
+    maps
+        ``(element, tilt, y, x)`` as measured.
+    tilt_deg
+        ``(tilt,)`` degrees.
+    """
+    pairs = list(combinations(range(len(tilt_deg)), 2))
+    twice = [one for one, other in pairs if abs(tilt_deg[one] - tilt_deg[other]) < SAME_DEG]
+    copies = [pair for pair in pairs if np.array_equal(maps[:, pair[0]], maps[:, pair[1]])]
+    told = []
+    if twice:
+        named = ", ".join(f"{tilt:g}" for tilt in tilt_deg[twice])
+        told.append(
+            f"these tilts are there twice: {named} deg. Both maps are used; if one was taken at "
+            "another tilt, correct the tilts of the sheet"
+        )
+    for one, other in copies:
+        told.append(
+            f"the maps at {tilt_deg[one]:g} and {tilt_deg[other]:g} deg are the same, photon for "
+            "photon: one seems to be a copy. Leave that file out"
+        )
+    return told
 
 
 def wrong_signs(views: Views, shift_px: Shifts) -> str | None:

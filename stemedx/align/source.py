@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from stemedx.align.doubts import repeated
 from stemedx.align.images import (
     above_vacuum,
     is_contained,
@@ -68,21 +69,23 @@ def to_source(
         )
     total = maps.sum(axis=0, dtype=np.float32)
     _refuse_blank(total, tilt_deg, "element maps")
-    warnings: tuple[str, ...] = ()
+    warnings = repeated(maps, tilt_deg)
     width = width_for(maps, params.smooth_px)
     elements = [one for one in maps if one.any()]
     seen, widths = elements, [width] * len(elements)
     if haadf is None:
         photons = float(np.median(total.sum(axis=(1, 2), dtype=np.float64)))
         if photons < FEW_PHOTONS:
-            warnings = (f"few photons: {photons:.0f} in the median map, all elements together",)
+            warnings.append(f"few photons: {photons:.0f} in the median map, all elements together")
     else:
         _refuse_blank(haadf, tilt_deg, "HAADF")
         seen, widths = [haadf, *elements], [params.smooth_px, *widths]
     n_shown = len(seen) if haadf is None else 1
     smooth = np.stack([above_vacuum(*one) for one in zip(seen, widths, strict=True)])
     channels = np.stack([without_vacuum(one, width) for one in seen])
-    source = Source(smooth, channels, n_shown, is_contained(smooth[:n_shown].sum(axis=0)), warnings)
+    source = Source(
+        smooth, channels, n_shown, is_contained(smooth[:n_shown].sum(axis=0)), tuple(warnings)
+    )
     if source.is_inside:
         return replace(source, smooth=of_equal_totals(smooth), channels=of_equal_totals(channels))
     larger = "the specimen, or a neighbour, reaches the border of the field"

@@ -126,6 +126,12 @@ def test_few_photons_are_told(rng, shifts):
     assert "few photons: 1" in source.warnings[0]
 
 
+def test_a_copied_map_is_told(rng, shifts):
+    maps = counts(rng, project_ellipsoids(DOT, shifts), 3000)
+    maps[:, 4] = maps[:, 3]
+    assert "maps at -15 and 0 deg are the same" in to_source(maps, None, TILTS, PARAMS).warnings[0]
+
+
 def test_a_specimen_beyond_the_field_is_told(rng, shifts):
     wide = (*DOT, ((0.0, 0.0, 26.0), (9.0, 14.0, 9.0), 1.0))
     source = to_source(counts(rng, project_ellipsoids(wide, 0 * shifts), 3000), None, TILTS, PARAMS)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from stemedx.align.doubts import turned_axis, wrong_signs
+from stemedx.align.doubts import repeated, turned_axis, wrong_signs
 from stemedx.align.refine import Views
 from tests.align.ellipsoids import CHAIN, DOT, TILTS, project_ellipsoids
 
@@ -36,6 +36,18 @@ def test_tilts_of_the_wrong_sign_are_named(negated):
     else:
         named = ", ".join(f"{said[n]:g}" for n in negated)
         assert f"fit better with the other sign: {named} deg" in told
+
+
+def test_a_tilt_that_is_there_twice_and_a_copied_map_are_told(rng):
+    maps = rng.poisson(1.0, (2, 4, 5, 6)).astype(np.uint16)
+    assert repeated(maps, np.array([-10.0, 0.0, 10.0, 20.0])) == []
+    (told,) = repeated(maps, np.array([-10.0, 0.0, 0.0, 20.0]))
+    assert "these tilts are there twice: 0 deg. Both maps are used" in told
+    maps[:, 3] = maps[:, 1]
+    (told,) = repeated(maps, np.array([-10.0, 0.0, 10.0, 20.0]))
+    assert "the maps at 0 and 20 deg are the same, photon for photon" in told
+    maps[1, 3, 2, 2] += 1
+    assert repeated(maps, np.array([-10.0, 0.0, 10.0, 20.0])) == []
 
 
 def test_a_round_dot_tells_no_signs():
