@@ -689,8 +689,8 @@ class RunConfig(Model):
     seed: int = Field(0, ge=0)
     """Seed of every random choice."""
 
-    methods: tuple[str, ...] = Field(("sirt", "two_step", "poisson_tv"), min_length=1)
-    """Reconstructions to make, in the order in which tables show them."""
+    methods: tuple[str, ...] = Field(("sirt", "two_step", "poisson_tv", "fusion"), min_length=1)
+    """Reconstructions to make, in the order in which tables show them; fusion only where there is HAADF."""
 
     simulate: SimulateParams = SimulateParams()
     ingest: IngestParams = IngestParams()
