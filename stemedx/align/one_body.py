@@ -20,6 +20,7 @@ CORE = 0.55  # of the radius of the shell, to begin with
 GAIN = 0.05  # spread of the brightness from tilt to tilt
 SHIFT_PX = 20.0  # spread of what is left of shifts
 BRIGHT, FAINT = 0.3, 0.02  # of the brightest: within the body; outside of it
+QUIETEST = 0.03  # variance outside of it, of that within, at least
 BLOCK_PX = 8
 OFF_DEG = 4.0
 ROUNDS = 40
@@ -139,8 +140,10 @@ class _Bodies:
             left = (self.data[channel] - maps) ** 2
             inside = bright >= BRIGHT * bright.max()
             outside = bright <= max(FAINT * bright.max(), np.quantile(bright, FAINT))
-            vacuum = left[outside].mean() + 1e-9 * np.square(self.data[channel]).mean()
-            more = max(left[inside].mean() - vacuum, 0.0) / max(bright[inside].mean(), 1e-12)
+            within = left[inside].mean() + 1e-9 * np.square(self.data[channel]).mean()
+            # Few pixels may have no photon by chance: they would outweigh all others.
+            vacuum = max(left[outside].mean(), QUIETEST * within)
+            more = max(within - vacuum, 0.0) / max(bright[inside].mean(), 1e-12)
             found[channel] = vacuum + more * bright
         return found
 

@@ -41,6 +41,14 @@ def test_a_ball_does_not_tell_its_axis(rng, shifts):
     assert found.error_deg > 1.5  # SURE_DEG
 
 
+def test_a_vacuum_without_a_photon_does_not_outweigh_the_rest(rng):
+    """Where nothing is left of data and model, noise is not 0."""
+    data = project_ellipsoids(DOT, np.zeros((len(TILTS), 2)))[None, :, 9:41, 6:38]
+    noisy = data + rng.normal(0, 0.1 * data.max(), data.shape) * (data > 0.2 * data.max())
+    variance = _Bodies(noisy, TILTS).variance(data)
+    assert variance.min() > 0.01 * variance.max()
+
+
 @pytest.mark.slow
 def test_a_box_is_no_ellipsoid_and_tells_its_axis(rng, shifts):
     """Its faces are flat, its edges sharp: not what the fit is made of."""
