@@ -90,8 +90,22 @@ def _doubts(source: Source, views: Views, found: Match, params: AlignParams) -> 
         return []  # what enters at one side only looks like a wrong sign
     told = [wrong_signs(views, found.shift_px)]
     if not views.rotation_deg.any():
-        told.append(turned_axis(source.images, views.tilt_deg, params.max_shift_px))
+        told.append(_axis_along_x(views, found, params))
     return [doubt for doubt in told if doubt]
+
+
+def _axis_along_x(views: Views, found: Match, params: AlignParams) -> str | None:
+    """Return a warning if sums of columns agree better, and so do maps once turned."""
+    doubt = turned_axis(views.images, views.tilt_deg, params.max_shift_px)
+    if doubt is None:
+        return None
+    channels = np.ascontiguousarray(np.rot90(views.channels, axes=(2, 3)))
+    turned = replace(views, channels=channels, weight=np.ones_like(channels[0]))
+    start = turned.images, turned.tilt_deg, turned.rotation_deg, params.max_shift_px
+    shift_px = least_shifts(shifts_inside(*start), turned.tilt_deg)
+    other = refine(turned, match(turned, shift_px), params.n_refinements)
+    log.info("residual with the axis along x %.4f", other.residual.mean())
+    return doubt if other.residual.mean() < found.residual.mean() else None
 
 
 def _weighted(views: Views, found: Match) -> Views:

@@ -126,6 +126,22 @@ def test_few_photons_are_told(rng, shifts):
     assert "few photons: 1" in source.warnings[0]
 
 
+def test_an_axis_along_x_is_told_where_maps_agree_better_once_turned(rng, monkeypatch):
+    images = project_ellipsoids(CHAIN, np.zeros((len(TILTS), 2)), shape=(48, 48))
+    maps, level = counts(rng, images, 3000), np.zeros((len(TILTS), 2))
+    turned = np.ascontiguousarray(np.rot90(maps, axes=(2, 3)))
+    told = [judged_at_rest(one, level).warnings for one in (maps, turned)]
+    assert not any("along image x" in text for text in told[0])
+    assert any("along image x" in text for text in told[1])
+    monkeypatch.setattr(automatic, "turned_axis", lambda *_: "along image x")
+    assert "along image x" not in judged_at_rest(maps, level).warnings
+
+
+def judged_at_rest(maps, level):
+    source = to_source(maps, None, TILTS, PARAMS)
+    return align_by_hand(source, TILTS, PARAMS, np.zeros(len(TILTS)), level)
+
+
 def test_a_copied_map_is_told(rng, shifts):
     maps = counts(rng, project_ellipsoids(DOT, shifts), 3000)
     maps[:, 4] = maps[:, 3]
