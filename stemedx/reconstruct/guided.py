@@ -35,6 +35,10 @@ from stemedx.reconstruct.penalised import (
 
 log = logging.getLogger(__name__)
 N_START = 30
+# Edges are where they will be long before the last of the gap is closed, which misfits of a real
+# HAADF (diffraction, a field that it fills) keep open: so many iterations on the coarse grid and
+# on the full one.
+ENOUGH = (200, 60)
 SIGMAS = 2.0  # of the noise of a voxel's slope: what the total variation of the HAADF stands up to
 NO_PHASES = (
     "the sheet names no phases of this specimen: only the edges of the HAADF guide, not how bright "
@@ -111,9 +115,9 @@ def haadf_volume(measured: Measured, images: Series, params: FusionParams) -> Bl
     fit = replace(start, calibration=Calibration(none + 1, none), inside=None)
     weight = SIGMAS * float(fit.scale[0]) / n**3 * np.sqrt(geometry.n_tilts)
     penalty = Penalty(weight, (0,), params.gap, params.max_iterations)
-    fit = solution(
-        coarse, fit, coarser(penalty, n), cropped_projector(coarse.geometry, 1, fit.crop)
-    )
+    operator = cropped_projector(coarse.geometry, 1, fit.crop)
+    fit = solution(coarse, fit, coarser(penalty, n), operator, enough=ENOUGH[0])
     fit = to_fine(fit, fine, n, fine_box(fit, fine, n))
-    fit = solution(fine, fit, penalty, cropped_projector(geometry, 1, fit.crop))
+    operator = cropped_projector(geometry, 1, fit.crop)
+    fit = solution(fine, fit, penalty, operator, enough=ENOUGH[1])
     return pad(fit.state.volume, fit.crop, geometry)[..., 0]

@@ -144,8 +144,10 @@ def improve(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOper
     return calibrated(measured, solution(measured, fit, penalty, operator), operator)
 
 
-def solution(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOperator) -> Fit:
-    """Return the solution for the fit's calibration."""
+def solution(
+    measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOperator, *, enough: int = 0
+) -> Fit:
+    """Return the solution for the fit's calibration; `enough` iterations will do, if not 0."""
     factor = (fit.calibration.gain * fit.scale[:, None]).T
     problem = Problem(
         operator,
@@ -161,7 +163,7 @@ def solution(measured: Measured, fit: Fit, penalty: Penalty, operator: LinearOpe
     )
     state, checks = minimise(
         problem, fit.state, gap_per_photon=penalty.gap_per_photon,
-        max_iterations=penalty.max_iterations,
+        max_iterations=penalty.max_iterations, enough=enough,
     )  # fmt: skip
     log.info("objective %.6g, gap %.3g nat after %d iterations", checks[-1].objective,
              checks[-1].gap, checks[-1].iteration)  # fmt: skip

@@ -84,6 +84,7 @@ def minimise(
     gap_per_photon: float,
     max_iterations: int,
     min_iterations: int = 0,
+    enough: int = 0,
 ) -> tuple[State, list[Check]]:
     """Minimise likelihood plus total variation over ``0 <= x <= LARGEST``.
 
@@ -103,6 +104,8 @@ def minimise(
         Stop here in any case, with a warning.
     min_iterations
         Not before: where a start meets the gap, but the problem is to move it.
+    enough
+        Iterations that will do whatever the gap; 0 if none will.
 
     Returns
     -------
@@ -115,18 +118,18 @@ def minimise(
     Proc. IEEE ICCV, 1762-1769 (preconditioning); Condat (2013), J. Optim. Theory Appl.
     158, 460-479 (relaxation).
     """
-    photons = problem.photons
-    wanted = gap_per_photon * max(photons, 1.0)
+    photons = max(problem.photons, 1.0)
+    wanted = gap_per_photon * photons
     iteration, checks = _Iteration(problem, state), []
     for check in iteration.run(max_iterations):
         checks.append(check)
-        if check.gap <= wanted and check.iteration >= min_iterations:
+        is_near = check.gap <= wanted and check.iteration >= min_iterations
+        if is_near or 0 < enough <= check.iteration:
             break
     else:
         log.warning(
             "not converged after %d iterations: %.3g nat per photon may be left to gain, wanted "
-            "%.3g. Raise max_iterations.", max_iterations, checks[-1].gap / max(photons, 1.0),
-            gap_per_photon,
+            "%.3g. Raise max_iterations.", max_iterations, checks[-1].gap / photons, gap_per_photon,
         )  # fmt: skip
     return iteration.state(), checks
 
@@ -153,7 +156,7 @@ class _Iteration:
         self._dual_start = self._dual.copy()
         shape = (3, *self._volume.shape)
         self._tv_dual = np.zeros(shape, np.float32) if state.tv_dual is None else state.tv_dual
-        # there is no next voxel at the ends of a box that may be cut out of another
+        # no next voxel at the ends of a box that may be cut out of another
         self._tv_dual[0, -1], self._tv_dual[1, :, -1], self._tv_dual[2, :, :, -1] = 0, 0, 0
         self._columns = _largest_columns(operator, factor)
         self._move_tv_dual, self._tv = kernels.tv_dual_plane, kernels.tv_plane

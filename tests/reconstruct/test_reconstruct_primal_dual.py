@@ -302,3 +302,12 @@ def test_it_goes_on_for_as_long_as_it_is_told(problem):
         problem, start(problem), gap_per_photon=1e9, max_iterations=100, min_iterations=40
     )
     assert checks[-1].iteration == 40
+
+
+def test_enough_iterations_end_it_without_a_warning(problem, caplog):
+    with caplog.at_level(logging.WARNING):
+        _, checks = minimise(
+            problem, start(problem), gap_per_photon=1e-9, max_iterations=100, enough=30
+        )
+    assert checks[-1].iteration == 40  # it looks every 20
+    assert not caplog.text
