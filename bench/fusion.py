@@ -11,8 +11,8 @@ of ZnSe 20 % above and of ZnS and InP 20 % below what the atomic numbers tell (`
 other way round); `misaligned`: each tilt displaced along x and y, 1 px rms each, and not told;
 `diffused`: Se and S exchanged over 2 px (standard deviation); `missing`: InP is in the specimen,
 not in the list. `edges`: no phase is told, so that only edges of HAADF guide; against `poisson_tv`
-of the same photons. `large`: time and memory of `fusion` and `poisson_tv` for a dot of ellipsoids
-in 256^3.
+of the same photons. `coreless`: a dot without InP, listed or not: nothing is missing, so nothing
+may be told. `large`: time and memory of `fusion` and `poisson_tv` for a dot of ellipsoids in 256^3.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from stemedx.simulate.phantoms import acquire, make_specimen, truth_volumes
 
 RUN = RunConfig()
 ALL = RUN.reconstruct.phases
-CORE, SHELL = 2, 3  # of the labels of a dot
+INP, CORE = 1, 2  # labels of a dot
 DIFFUSED_PX = 2.0
 N_DRAWS = 8  # of diffused atoms in each voxel of the truth
 FEW_TILTS = "-60:60:30"
@@ -67,7 +67,7 @@ STRESS = {
     "missing": Row(phases=("ZnSe", "ZnS")),
 }
 NO_PHASES = Row(phases=())
-ROWS = ("peaks", "edges", *STRESS, "few_tilts", "large")
+ROWS = ("peaks", "edges", *STRESS, "few_tilts", "coreless", "large")
 ELEMENTS = ("Se", "S", "Zn")
 LARGER = 4  # than the ellipsoids of 64 pixels
 GIVEN_WEIGHT = 0.18  # by the dose at 0.2 photons in the brightest pixel
@@ -221,6 +221,36 @@ def large_dot(peak, seed):
     return measured, Guide(image.astype(np.float32), ELEMENTS, phases)
 
 
+def without_core(specimen):
+    """Return the specimen with ZnSe in the place of its InP."""
+    shape = specimen.body.shape
+
+    def filled(points):
+        labels = shape(points)
+        return np.where(labels == INP, np.uint8(CORE), labels)
+
+    return replace(specimen, body=replace(specimen.body, shape=filled))
+
+
+def coreless(asked):
+    """Tell of how many dots from which nothing is missing something is told."""
+    for phases in (("ZnSe", "ZnS"), tuple(ALL)):
+        n_told = 0
+        for seed in asked.seeds:
+            rng = np.random.default_rng(seed)
+            phantom = PhantomParams(shape="core_shell", size_px=64, peak=asked.stress_peak)
+            specimen = without_core(make_specimen(phantom, rng))
+            recorded, started = acquire(specimen, rng), time.process_time()
+            found = fused(specimen, recorded, phases)
+            seconds, said = time.process_time() - started, found.facts["warnings"]
+            figures = distances(found.volumes, truth_volumes(specimen))
+            tell(f"of {len(phases)} phases", asked.stress_peak, seed, figures, seconds,
+                 "; ".join(said))  # fmt: skip
+            n_told += bool(said)
+        print(f"without a core, {', '.join(phases)}: {n_told} of {len(asked.seeds)} told\n",
+              flush=True)  # fmt: skip
+
+
 def large(asked):
     """Tell how long 256^3 voxels, 3 elements and 13 tilts take."""
     measured, guide = large_dot(asked.stress_peak, asked.seeds[0])
@@ -257,7 +287,7 @@ def few_tilts(asked):
               flush=True)  # fmt: skip
 
 
-ALONE = {"edges": edges, "few_tilts": few_tilts, "large": large}
+ALONE = {"edges": edges, "coreless": coreless, "few_tilts": few_tilts, "large": large}
 
 
 def main():
