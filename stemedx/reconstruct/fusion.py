@@ -41,7 +41,10 @@ log = logging.getLogger(__name__)
 TV_FACTOR = 1.5
 N_ROUNDS = 3  # of moving tilts
 COARSEST = 2  # the start is sought on maps binned by this at least
-COARSE = Steps(plain=3, rising=3, full=3)
+# Voxels are drawn to a phase while edges cost half: thin shells and cores then do not vanish first.
+LIGHT = 0.5
+SOUGHT = Steps(plain=3, rising=3, full=1)
+COARSE = Steps(plain=0, rising=0, full=3)
 FINE = Steps(plain=0, rising=0, full=3)
 
 
@@ -175,7 +178,19 @@ def _rough(
     inside = near(shares) if fit.inside is None else near(shares) | fit.inside
     level = replace(level, inside=inside)
     start = Settled(mixture, State(softened(shares)), np.zeros(len(mixture.names)))
-    return Rough(measured, moved_px, crop, level, settled(level, start, COARSE))
+    return Rough(measured, moved_px, crop, level, sought(level, start))
+
+
+def sought(level: Level, start: Settled) -> Settled:
+    """Return shares that were drawn to phases under less total variation, then under all of it.
+
+    The weight of what draws voxels to phases stays.
+    """
+    params = level.params.model_copy(update={"purity": level.params.purity / LIGHT})
+    light = replace(level, tv_weight=LIGHT * level.tv_weight, params=params)
+    found = settled(light, start, SOUGHT)
+    return settled(level, Settled(found.mixture, State(found.state.volume), LIGHT * found.pull),
+                   COARSE)  # fmt: skip
 
 
 def _check(guide: Guide) -> None:

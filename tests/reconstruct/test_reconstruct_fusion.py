@@ -183,3 +183,20 @@ def test_shares_settle_at_what_the_photons_tell(dot):
 
 def test_the_preference_for_pure_voxels_rises_to_the_whole():
     assert Steps(plain=2, rising=1, full=2).strengths() == [0, 0, 0.5, 1, 1]
+
+
+def test_voxels_are_drawn_to_phases_under_less_total_variation(dot, monkeypatch):
+    """Pull and purity weigh the same, in nat, while edges cost half; then all costs the whole."""
+    specimen, recorded, _ = dot
+    maps = measured(specimen, recorded.counts)
+    level = level_of(maps, recorded.haadf, whole(maps.geometry), n_shares=3, tv_weight=0.6,
+                     constraint=SIMPLEX, params=FusionParams(purity=2.0))  # fmt: skip
+    asked = []
+
+    def settling(now, start, steps):
+        asked.append((now.tv_weight, now.tv_weight * now.params.purity, steps.full, start.pull[0]))
+        return Settled(start.mixture, start.state, np.array([0.8, 0.0, 0.0]))
+
+    monkeypatch.setattr(fusion, "settled", settling)
+    fusion.sought(level, Settled(true_mixture(specimen), State(true_shares(specimen)), np.zeros(3)))
+    assert asked == [(0.3, 1.2, 1, 0.0), (0.6, 1.2, 3, 0.4)]
