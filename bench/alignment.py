@@ -259,7 +259,7 @@ def etspy() -> None:
     guessed: of all ways, and of leaving them out, the best counts.
     """
     path = DATA / "etspy/HAADF.mrc"
-    images = mrc.file_reader(path)[0]["data"].astype(np.float32)
+    images = mrc.file_reader(str(path))[0]["data"].astype(np.float32)
     tilts = np.loadtxt(path.with_suffix(".rawtlt"))
     images = np.ascontiguousarray(np.rot90(images, axes=(1, 2)))
     source = to_source((images - images.min())[None], images, tilts, PARAMS)
