@@ -73,7 +73,7 @@ def _draw_tilt_errors(panel: Axes, table: pd.DataFrame) -> None:
     """Draw by how much each tilt was found to be off, with its standard error."""
     panel.errorbar(
         table["tilt_deg"], table["tilt_off_deg"], yerr=table["tilt_off_error_deg"], fmt="o",
-        color=colour_of(3), capsize=2.5,
+        color=colour_of(4), capsize=2.5,
     )  # fmt: skip
     panel.axhline(0.0, color="0.6", linewidth=0.8)
     panel.set(xlabel="tilt (°)", ylabel="off (°)")
