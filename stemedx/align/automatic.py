@@ -188,7 +188,9 @@ def _as_one_body(source: Source, tilt_deg: TiltAngles, params: AlignParams) -> A
     """Return what one body tells, if it lies within the search; from the same start."""
     start, level = _rough(source, tilt_deg, params, 0.0)
     window = window_of(level, one_body.N_X, one_body.RADIUS, one_body.BORDER_PX)
-    found = one_body.one_body(source.channels, tilt_deg, start, 0.0, window)
+    found = one_body.one_body(
+        source.channels, tilt_deg, start, 0.0, window, n_images=source.n_images
+    )
     log.info("one body rotated by %.2f +- %.2f deg", found.rotation_deg, found.error_deg)
     if abs(found.rotation_deg) > params.axis_within_deg:
         return replace(found, error_deg=np.inf)

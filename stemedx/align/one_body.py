@@ -17,14 +17,11 @@ RADIUS = 0.42  # of the specimen, in widths of the window
 BORDER_PX = 1.6
 BLUR_PX = 1.0  # of the maps, as soft as the surfaces of a body are on this grid
 CORE = 0.55  # of the radius of the shell, to begin with
-GAIN = 0.05  # spread of the brightness from tilt to tilt
-SHIFT_PX = 20.0  # spread of what is left of shifts
+GAIN, SHIFT_PX = 0.05, 20.0  # spread of brightness from tilt to tilt, of what is left of shifts
 BRIGHT, FAINT = 0.3, 0.02  # of the brightest: within the body; outside of it
-QUIETEST = 0.03  # variance outside of it, of that within, at least
-BLOCK_PX = 8
-OFF_DEG = 4.0
-ROUNDS = 40
-RESTARTS = 3
+QUIETEST = 0.03  # variance of photons outside of it, of that within, at least
+BLOCK_PX, OFF_DEG = 8, 4.0
+ROUNDS, RESTARTS = 40, 3
 WORTH = 0.02  # of a logarithm of a likelihood
 FIRST_DAMPING, MOST_DAMPING = 1.0, 1e6  # with less at first a core runs away
 APART_PX = 4  # noise of pixels so far apart is independent
@@ -53,8 +50,8 @@ class _Fit:
 class _Bodies:
     """Maps in a window as shadows of bodies that all channels share."""
 
-    def __init__(self, data: Spread, tilt_deg: TiltAngles) -> None:
-        self.data = data
+    def __init__(self, data: Spread, tilt_deg: TiltAngles, n_images: int = 0) -> None:
+        self.data, self.n_images = data, n_images
         self.layout = Layout(*data.shape[:2])
         self.grid = Grid(tilt_deg, *data.shape[2:])
         self.centre = (np.array(data.shape[2:]) - 1) / 2
@@ -141,8 +138,10 @@ class _Bodies:
             inside = bright >= BRIGHT * bright.max()
             outside = bright <= max(FAINT * bright.max(), np.quantile(bright, FAINT))
             within = left[inside].mean() + 1e-9 * np.square(self.data[channel]).mean()
-            # Few pixels may have no photon by chance: they would outweigh all others.
-            vacuum = max(left[outside].mean(), QUIETEST * within)
+            # Of photons, few pixels may have none by chance: they would outweigh all others.
+            # Not beside an image, whose noise is everywhere: there, the bound misleads.
+            least = 1e-9 if self.n_images else QUIETEST
+            vacuum = max(left[outside].mean(), least * within)
             more = max(within - vacuum, 0.0) / max(bright[inside].mean(), 1e-12)
             found[channel] = vacuum + more * bright
         return found
@@ -225,8 +224,9 @@ class _Bodies:
 
 
 def one_body(
-    channels: Rates, tilt_deg: TiltAngles, start: Shifts, angle_deg: float, window: Window
-) -> Agreement:
+    channels: Rates, tilt_deg: TiltAngles, start: Shifts, angle_deg: float, window: Window,
+    *, n_images: int = 0,
+) -> Agreement:  # fmt: skip
     """Return the axis and shifts by which one body with a core explains all maps.
 
     Both bodies are star-shaped, of one density in each channel; their surfaces, the turn,
@@ -237,8 +237,8 @@ def one_body(
 
     Parameters
     ----------
-    channels
-        ``(channel, tilt, y, x)`` without background: elements and HAADF.
+    channels, n_images
+        ``(channel, tilt, y, x)`` without background, and how many of the first are HAADF.
     tilt_deg
         ``(tilt,)`` degrees.
     start
@@ -251,12 +251,12 @@ def one_body(
     place_px = -start @ rotation_matrix(angle_deg)
     width = BLUR_PX * window.pixel_px
     blurred = ndimage.gaussian_filter(channels, (0, 0, width, width), output=np.float64)
-    maps = _Bodies(sampled(spline_of(blurred), window, angle_deg, place_px), tilt_deg)
+    maps = _Bodies(sampled(spline_of(blurred), window, angle_deg, place_px), tilt_deg, n_images)
     fit, others = _settled(maps)
     turn = rotation_matrix(np.rad2deg(fit.numbers[0]))
     # A point q of the window is seen at turn q + shift: where the axis is seen, at 0.
     moved = -maps.part(fit.numbers, "shift") @ turn * window.pixel_px
-    place_px = place_px + moved @ rotation_matrix(angle_deg)
+    place_px += moved @ rotation_matrix(angle_deg)
     found_deg = angle_deg + float(np.rad2deg(fit.numbers[0]))
     error_deg = float(np.rad2deg(maps.turn_error(fit, others))) if others else np.inf
     return Agreement(found_deg, error_deg, -place_px @ rotation_matrix(found_deg).T)

@@ -31,6 +31,11 @@ class Source:
     warnings: tuple[str, ...]
 
     @property
+    def n_images(self) -> int:
+        """1 if the first channel is the HAADF, else 0."""
+        return 1 if self.n_shown < len(self.channels) else 0
+
+    @property
     def images(self) -> Rate:
         """HAADF, or the sum of elements, smoothed: ``(tilt, y, x)``."""
         return self.smooth[: self.n_shown].sum(axis=0)

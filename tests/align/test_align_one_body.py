@@ -47,6 +47,9 @@ def test_a_vacuum_without_a_photon_does_not_outweigh_the_rest(rng):
     noisy = data + rng.normal(0, 0.1 * data.max(), data.shape) * (data > 0.2 * data.max())
     variance = _Bodies(noisy, TILTS).variance(data)
     assert variance.min() > 0.01 * variance.max()
+    # an image has noise in its vacuum, however little
+    of_image = _Bodies(noisy, TILTS, n_images=1).variance(data)
+    assert of_image.min() < 1e-4 * of_image.max()
 
 
 @pytest.mark.slow
