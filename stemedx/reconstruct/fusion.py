@@ -101,7 +101,8 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
     n = max(coarse_factor(measured), COARSEST)
     rough = well_placed(measured, images, guide, n, params)
     measured, mixture, inside = rough.measured, rough.found.mixture, rough.level.inside
-    fit = Fit(rough.found.state, np.ones(1), mixture.calibration, [], rough.crop, inside)
+    shares = State(rough.found.state.volume)  # duals are not asked for on the full grid
+    fit = Fit(shares, np.ones(1), mixture.calibration, [], rough.crop, inside)
     fine = to_fine(fit, measured, n, fine_box(fit, measured, n))
     weight = rough.level.tv_weight / n**2
     level = replace(_level(measured, images, fine.crop, guide, weight, params), inside=fine.inside)

@@ -1,6 +1,5 @@
 """`fusion` without phases: edges of the HAADF guide those of the elements."""
 
-import logging
 from dataclasses import replace
 
 import numpy as np
@@ -33,8 +32,6 @@ from stemedx.reconstruct.penalised import (
     to_fine,
 )
 
-log = logging.getLogger(__name__)
-N_START = 30
 # Edges are where they will be long before the last of the gap is closed, which misfits of a real
 # HAADF (diffraction, a field that it fills) keep open: so many iterations on the coarse grid and
 # on the full one.

@@ -91,7 +91,7 @@ def _by_halves(measured: Measured, coarse: Fit, penalty: Penalty, n: int) -> tup
     """Return a start on a grid nearer to the full one, and its pixels a side.
 
     An iteration on a grid of half the width costs an eighth, and edges that it has put in
-    their places need not be moved far on the full one: half as many iterations there.
+    their places need not be moved far on the full one.
     """
     while n % 4 == 0:
         middle = binned(measured, n // 2)

@@ -104,8 +104,10 @@ def _held_out(halves: tuple[Half, Half], maps: list[Path], alignment: Path) -> l
     nothing = np.zeros(a.shape[:2])
     gains = []
     for (half, found), (seen, unseen) in zip(halves, (photons, photons[::-1]), strict=True):
-        placed = geometry.moved(np.array(found["moved_px"])) if "moved_px" in found else geometry
-        predicted = block_to_maps(projector(placed, n_elements).forward(volumes_to_block(half)))
+        seen_by = operator
+        if "moved_px" in found:
+            seen_by = projector(geometry.moved(np.array(found["moved_px"])), n_elements)
+        predicted = block_to_maps(seen_by.forward(volumes_to_block(half)))
         about = Measured(seen, geometry, attrs["signal"], nothing + 1, nothing, covered)
         gains.append(held_out_gain(predicted, about, unseen, HALF))
     mean = np.mean([g.gain_nat_per_hit for g in gains], axis=0)
