@@ -430,7 +430,7 @@ class PoissonTvParams(Seeded, CountingParams):
     n_splits: int = Field(2, ge=0, le=20)
     """Times that a fifth of the photons is set aside to choose the weight that makes them most likely; 0: the weight follows from the dose alone."""
 
-    gap: float = Field(0.02, gt=0)
+    gap: float = Field(0.05, gt=0)
     """The solver stops when the duality gap, which bounds what is left to gain, is below this, nat per photon."""
 
     max_iterations: int = Field(2000, ge=1)
