@@ -29,8 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ellipsoids import DOT, TILTS, project
-from fidelity import BASELINES, baselines, chain_of, photons
-from metrics import best_dice, fsc_with_truth, psnr_db
+from fidelity import BASELINES, baselines, chain_of, distances, guide_of, photons
 
 from stemedx.params import PhantomParams, RunConfig
 from stemedx.project.geometry import Geometry
@@ -103,20 +102,9 @@ def simulated(row, peak, seed):
 
 def fused(specimen, recorded, phases):
     """Return the volumes of `fusion`; gain and background are not told."""
-    maps, tilt_deg = recorded.counts, specimen.tilt_deg
-    nothing = np.zeros(maps.shape[:2])
-    weight = np.ones(maps.shape[1:], np.float32)
-    geometry = Geometry(tilt_deg, *maps.shape[2:])
-    measured = Measured(maps, geometry, "counts", nothing + 1, nothing, weight)
-    guide = Guide(recorded.haadf, specimen.elements, {name: ALL[name] for name in phases})
-    return fusion.reconstruct(measured, guide, RUN.reconstruct.fusion)
-
-
-def distances(volumes, truth):
-    """Return PSNR, Dice and FSC 0.5, each a mean over elements."""
-    pairs = list(zip(volumes, truth, strict=True))
-    return np.array(
-        [np.mean([of(v, t) for v, t in pairs]) for of in (psnr_db, best_dice, fsc_with_truth)]
+    measured = photons(recorded.counts, specimen.tilt_deg)
+    return fusion.reconstruct(
+        measured, guide_of(recorded, specimen, phases), RUN.reconstruct.fusion
     )
 
 
@@ -256,22 +244,25 @@ def large(asked):
     measured, guide = large_dot(asked.stress_peak, asked.seeds[0])
     own, by_photons = RUN.reconstruct.fusion, RUN.reconstruct.poisson_tv
     given = {"tv_weight": GIVEN_WEIGHT}
-    cases = {
-        "fusion, given weight": partial(
-            fusion.reconstruct, measured, guide, own.model_copy(update=given)
-        ),
-        "poisson_tv, given weight": partial(
-            poisson_tv.reconstruct, measured, by_photons.model_copy(update=given)
-        ),
-        "poisson_tv, chosen weights": partial(poisson_tv.reconstruct, measured, by_photons),
-    }
-    for name, work in cases.items():
-        started, wall = time.process_time(), time.monotonic()
-        work()
-        seconds, gigabytes = time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF)
-        print(f"256^3, 3 elements, 13 tilts, {name:27s}: {seconds:4.0f} CPU s, "
-              f"{time.monotonic() - wall:4.0f} s, {gigabytes.ru_maxrss / 2**20:.1f} GB so far",
-              flush=True)  # fmt: skip
+    guided = partial(fusion.reconstruct, measured, guide, own.model_copy(update=given))
+    timed("fusion, given weight", guided)
+    chosen = timed(
+        "poisson_tv, chosen weights", partial(poisson_tv.reconstruct, measured, by_photons)
+    )
+    given = {"tv_weight": float(np.exp(np.log(chosen.facts["tv_weight"]).mean()))}
+    alone = partial(poisson_tv.reconstruct, measured, by_photons.model_copy(update=given))
+    timed("poisson_tv, their mean given", alone)
+
+
+def timed(name, work):
+    """Print how long 256^3 voxels take, and return what `work` returns."""
+    started, wall = time.process_time(), time.monotonic()
+    found = work()
+    seconds, gigabytes = time.process_time() - started, resource.getrusage(resource.RUSAGE_SELF)
+    print(f"256^3, 3 elements, 13 tilts, {name:28s}: {seconds:4.0f} CPU s, "
+          f"{time.monotonic() - wall:4.0f} s, {gigabytes.ru_maxrss / 2**20:.1f} GB so far",
+          flush=True)  # fmt: skip
+    return found
 
 
 def few_tilts(asked):

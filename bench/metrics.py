@@ -2,6 +2,13 @@
 
 import numpy as np
 
+from stemedx.analyse.particles import find_particles
+from stemedx.analyse.thickness import measure_shells, shell_statistics
+from stemedx.params import ThicknessParams
+
+THICKNESS = ThicknessParams()
+LEAST_PX = 5.0  # diameter of a particle: 2 nm of 0.4 nm
+
 
 def psnr_db(volume, truth):
     """Peak signal-to-noise ratio after the best scale of `volume`, dB."""
@@ -38,3 +45,20 @@ def fsc_with_truth(volume, truth, threshold=0.5):
         return 1 / n
     fraction = (fsc[k - 1] - threshold) / (fsc[k - 1] - fsc[k])
     return float((k + fraction) / n)
+
+
+def shells(volumes):
+    """Mean thickness (pixels) and bare share (percent) of each element of the largest particle.
+
+    ``(element, 2)``, as the stage `thickness` measures them; the core is the first element. Not a
+    number where there is no particle, or nothing of its core.
+    """
+    found = find_particles(
+        volumes, min_diameter_px=LEAST_PX, threshold=THICKNESS.threshold, max_particles=1
+    )
+    measured = found and measure_shells(volumes, found[0], core=0, threshold=THICKNESS.threshold)
+    if not measured:
+        return np.full((len(volumes), 2), np.nan)
+    names = [str(n) for n in range(len(volumes))]
+    rows = shell_statistics(measured, names, 1.0, THICKNESS.uncovered_px)
+    return np.array([[row["mean_nm"], row["uncovered_percent"]] for row in rows])
