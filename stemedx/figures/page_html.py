@@ -162,6 +162,8 @@ data-json="{{ chapter.anchor }}-{{ drawn.place }}"{% endif %}>
 {{ pictures(chapter, "reconstruct/composite") }}
 {{ pictures(chapter, "reconstruct/comparison") }}
 {{ folded(chapter, "reconstruct/", "_planes") }}
+{{ folded(chapter, "reconstruct/", "_weights") }}
+{{ folded(chapter, "reconstruct/", "_convergence") }}
 {% endif %}
 
 <h3 id="{{ chapter.anchor }}-resolution">{{ chapter.parts.resolution }}</h3>

@@ -19,6 +19,7 @@ from stemedx.figures.bodies import find_bodies
 from stemedx.figures.canvas import write_figure
 from stemedx.figures.drawings import Drawing
 from stemedx.figures.planes import Focus, find_focus, planes
+from stemedx.figures.solving import draw_solving
 from stemedx.figures.surfaces import to_surface, view_json
 from stemedx.params import FiguresParams
 from stemedx.project.geometry import Geometry
@@ -127,6 +128,7 @@ def of_volumes(paths: list[Path], haadf: Path | None, figures: Path) -> Iterator
         shown[method] = columns
         yield view(volumes, attrs, focus, figures / f"reconstruct/{method}_3d.json")
         yield drawings.draw_planes(method, columns, attrs)
+        yield from draw_solving(method, attrs)
         about = attrs
     if shown:
         yield from drawings.draw_comparison(shown, about)
