@@ -18,7 +18,12 @@ from stemedx.methods import (
     learned_from,
     left_out,
 )
-from stemedx.params import RECONSTRUCT_METHODS, WITHOUT_HALVES, check_config
+from stemedx.params import (
+    ON_DEVICE,
+    RECONSTRUCT_METHODS,
+    WITHOUT_HALVES,
+    check_config,
+)
 from stemedx.raw_digest import raw_digest
 from stemedx.run_lock import take_lock
 from stemedx.sheet import check_phases, read_sheet
@@ -376,7 +381,7 @@ def volume_files(wildcards):
 
 
 def gpus():
-    """How many GPUs a training job asks a scheduler for."""
+    """How many GPUs a job on a device asks a scheduler for."""
     return int(run.device == "cuda")
 
 

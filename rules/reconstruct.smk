@@ -11,26 +11,16 @@ rule reconstruct:
     benchmark:
         "<results>/{dataset}/benchmarks/reconstruct_{method}.tsv"
     wildcard_constraints:
-        method="|".join(m for m in RECONSTRUCT_METHODS if m != "dip_tv"),
+        method="|".join(RECONSTRUCT_METHODS),
     conda:
-        "../envs/astra.yaml"
+        "../envs/torch.yaml"
     threads: 4
     resources:
         mem_mb=6000,
         device=run.device,
+        gpu=lambda wildcards: gpus() * (wildcards.method in ON_DEVICE),
     params:
         settings=reconstruct_settings,
         code=lambda wildcards: code("reconstruct", wildcards.method),
     script:
         "../workflow_scripts/reconstruct.py"
-
-
-use rule reconstruct as reconstruct_by_network with:
-    wildcard_constraints:
-        method="dip_tv",
-    conda:
-        "../envs/torch.yaml"
-    resources:
-        mem_mb=6000,
-        device=run.device,
-        gpu=gpus(),

@@ -4,8 +4,10 @@ Axis names, in storage order: ``element tilt frame detector z y x energy``. The 
 along +z, the tilt axis is y. See docs/conventions.md.
 """
 
+from typing import Any
+
 import numpy as np
-from jaxtyping import Float, Float32, Float64, Integer, Real, UInt8
+from jaxtyping import Float, Float32, Float64, Integer, Real, Shaped, UInt8
 
 TiltAngles = Float64[np.ndarray, " tilt"]  # degrees
 PerTilt = Float64[np.ndarray, " tilt"]
@@ -55,6 +57,8 @@ SphereMap = Float[np.ndarray, "theta phi"]  # one value per direction
 Point = Float64[np.ndarray, " 3"]  # (z, y, x), voxels
 Pixels = Real[np.ndarray, "..."]  # one value per pixel, of any number of maps
 Block = Float32[np.ndarray, "..."]  # solver layout, see project/blocks.py
+Held = Float32[Any, "..."]  # the same where a solver holds it, see project/place.py
+HeldAny = Shaped[Any, "..."]  # of any type, such as masks
 PixelPairs = Float[np.ndarray, "pixel pixel"]  # of all tilts of one slice
 Pictures = Real[np.ndarray, "element down across"]  # the same place in every element
 PictureRGB = Float64[np.ndarray, "down across 3"]  # 0 to 1

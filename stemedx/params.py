@@ -662,6 +662,8 @@ class ReportParams(Model):
 
 # The methods of the stage `reconstruct`: all its sections but the definitions of phases.
 RECONSTRUCT_METHODS = tuple(name for name in ReconstructParams.model_fields if name != "phases")
+# Those that are solved on a GPU if there is one; fbp and l1 are not.
+ON_DEVICE = ("sirt", "tv", "mlem", "poisson_tv", "dip_tv", "fusion", "haadf")
 METHODS = (
     *("fbp", "sirt", "l1", "tv", "mlem", "poisson_tv", "dip_tv", "fusion"),
     *("two_step", "end_to_end"),
@@ -684,7 +686,7 @@ class RunConfig(Model):
     """Folder of the results."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
-    """Where networks are trained and applied."""
+    """Where networks are trained and applied, and volumes solved: auto takes a CUDA device where there is one."""
 
     seed: int = Field(0, ge=0)
     """Seed of every random choice."""

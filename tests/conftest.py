@@ -31,6 +31,18 @@ def data():
     return DATA
 
 
+@pytest.fixture(params=["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+def device_place(request):
+    """Where torch computes: on the CPU, and on a CUDA device where there is one."""
+    import torch  # noqa: PLC0415 # it takes seconds, which other tests do not have
+
+    from stemedx.project.on_device import OnDevice  # noqa: PLC0415
+
+    if request.param == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no CUDA device that this PyTorch can use")
+    return OnDevice(torch.device(request.param))
+
+
 # A program that was started in the background may ignore Ctrl-C, and so would those it starts.
 HEEDING = """
 import os, signal, sys

@@ -115,14 +115,8 @@ def test_torch_and_astra_are_gpu_builds():
 def test_a_stage_imports_nothing_that_its_environment_lacks(stage):
     own = [f"workflow_scripts.{stage}"]
     if stage == "reconstruct":
-        methods = set(RECONSTRUCT_METHODS) - {"dip_tv"}
-        own += [f"stemedx.reconstruct.{method}" for method in methods]
+        own += [f"stemedx.reconstruct.{method}" for method in RECONSTRUCT_METHODS]
     assert packages_of(own) <= packages(environment_of(stage))
-
-
-def test_the_network_of_a_method_finds_its_packages_with_the_other_networks():
-    own = ["workflow_scripts.reconstruct", "stemedx.reconstruct.dip_tv"]
-    assert packages_of(own) <= packages(ROOT / "envs" / "torch.yaml")
 
 
 def packages_of(modules):

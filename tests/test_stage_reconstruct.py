@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from stemedx import store
-from stemedx.params import RECONSTRUCT_METHODS, ReconstructParams
+from stemedx.params import ON_DEVICE, RECONSTRUCT_METHODS, ReconstructParams
+from stemedx.project import products
+from stemedx.project.place import HOST
 from stemedx.project.projector import project
 from stemedx.stages import reconstruct
 
@@ -214,6 +216,42 @@ def test_same_code_same_numbers(stores, method, std):
     reconstruct.run(PARAMS, method=method, **stores)
     volumes, _ = store.read_volumes(stores["volume"])
     assert volumes.std(dtype=np.float64) == pytest.approx(std, rel=1e-4)  # float32
+
+
+PLACED = [method for method in ON_DEVICE if method != "dip_tv"]
+
+
+@pytest.mark.parametrize(("method", "phases"), [*((m, True) for m in PLACED), ("fusion", False)])
+def test_volumes_of_a_device_are_those_of_the_cpu(
+    stores, method, phases, device_place, monkeypatch
+):
+    params = PARAMS if phases else PARAMS.model_copy(update={"phases": {}})
+    stores["tilt_series"] = stores["element_maps"].with_name("tilt_series.zarr")
+    reconstruct.run(params, method=method, **stores)
+    here, attrs = store.read_volumes(stores["volume"])
+    assert attrs["device"] == "cpu"
+    device_place.name = "device"
+    monkeypatch.setattr(reconstruct, "place_of", lambda device, n_values: device_place)
+    # whatever is not put on the device is found here
+    monkeypatch.setattr(products.CutMatrix, "times", None)
+    reconstruct.run(params, method=method, **stores)
+    there, attrs = store.read_volumes(stores["volume"])
+    assert attrs["device"] == "device"
+    # float32 of all iterations; where to stop and what is inside are decided by it, too
+    assert np.abs(there - here).max() <= 1e-3 * here.max()
+
+
+def test_only_methods_that_know_of_devices_are_asked_where(stores, monkeypatch):
+    asked = []
+
+    def place_of(device, n_values):
+        asked.append((device, n_values))
+        return HOST
+
+    monkeypatch.setattr(reconstruct, "place_of", place_of)
+    for method in ("sirt", "fbp", "l1"):
+        reconstruct.run(PARAMS, method=method, device="cpu", **stores)
+    assert asked == [("cpu", 2 * 14 * 5 * 14)]
 
 
 def test_an_unknown_method_is_refused(stores):

@@ -1,15 +1,16 @@
 """The projector of a part of the field: what lies outside is empty."""
 
 from dataclasses import dataclass
+from math import prod
+from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from stemedx.arrays import Block
+from stemedx.arrays import Block, Held
 from stemedx.project.geometry import Geometry
-from stemedx.project.operators import LinearOperator
-from stemedx.project.parallel import for_each
-from stemedx.project.products import gathering, scattering
+from stemedx.project.operators import LinearOperator, of_numpy
+from stemedx.project.place import HOST, Place
 from stemedx.project.system import system_matrix
 from stemedx.project.warp import warp_matrix
 
@@ -44,7 +45,9 @@ def pad(block: Block, crop: Crop, geometry: Geometry) -> Block:
     return padded
 
 
-def cropped_projector(geometry: Geometry, n_elements: int, crop: Crop) -> LinearOperator:
+def cropped_projector(
+    geometry: Geometry, n_elements: int, crop: Crop, place: Place = HOST
+) -> LinearOperator:
     """Return the projector from a box of voxels to whole maps in the measured frame.
 
     The same as `projector` of a volume that is 0 outside the box, at the cost of the
@@ -58,6 +61,8 @@ def cropped_projector(geometry: Geometry, n_elements: int, crop: Crop) -> Linear
         Volumes projected together.
     crop
         Voxels that may differ from 0.
+    place
+        Where to compute.
 
     Returns
     -------
@@ -68,38 +73,49 @@ def cropped_projector(geometry: Geometry, n_elements: int, crop: Crop) -> Linear
     n_z, n_w, n_h = crop.shape
     inside = np.arange(n_x * n_x).reshape(n_x, n_x)[crop.z, crop.x].ravel()
     matrix = csr_array(system_matrix(geometry.tilt_deg, n_x, n_x)[:, inside])
-    forward_matrix, adjoint_matrix = scattering(matrix), gathering(csr_array(matrix.T))
-    rows = np.arange(n_x * n_y).reshape(n_x, n_y)[:, crop.y].ravel()
-    warps = [_of_rows(warp_matrix(geometry, tilt), rows) for tilt in range(n_tilts)]
-    unwarps = [None if warp is None else csr_array(warp.T) for warp in warps]
+    forward_matrix = place.scattering(matrix)
+    adjoint_matrix = place.gathering(csr_array(matrix.T))
+    warps, unwarps = _warps(geometry, crop.y, place)
     narrow = (n_tilts, n_x, n_h, n_elements)
     range_shape, domain_shape = (n_tilts, n_x, n_y, n_elements), (n_z, n_w, n_h, n_elements)
-    projected = np.empty(narrow, np.float32)
+    projected, n_values = place.empty(narrow), prod(range_shape)
 
-    def forward(volume: Block, out: Block | None = None) -> Block:
+    def forward(volume: Held, out: Held | None = None) -> Held:
         forward_matrix.times(volume.reshape(n_z * n_w, -1), projected.reshape(n_tilts * n_x, -1))
-        maps = np.zeros(range_shape, np.float32) if out is None else out
-        for_each(
+        maps = place.full(range_shape, 0.0) if out is None else out
+        place.each(
             lambda tilt: _warp(projected[tilt], warps[tilt], crop.y, maps[tilt]),
             range(n_tilts),
-            maps.size,
+            n_values,
         )
         return maps
 
-    def adjoint(maps: Block, out: Block | None = None) -> Block:
-        gathered = np.empty(narrow, np.float32)
-        for_each(
+    def adjoint(maps: Held, out: Held | None = None) -> Held:
+        gathered = place.empty(narrow)
+        place.each(
             lambda tilt: _unwarp(maps[tilt], unwarps[tilt], crop.y, gathered[tilt]),
             range(n_tilts),
-            maps.size,
+            n_values,
         )
-        rows = None if out is None else out.reshape(n_z * n_w, -1, copy=False)
+        rows = None if out is None else place.view(out, (n_z * n_w, -1))
         return adjoint_matrix.times(gathered.reshape(n_tilts * n_x, -1), rows).reshape(domain_shape)
 
-    return LinearOperator(forward, adjoint, domain_shape, range_shape)
+    return of_numpy(LinearOperator(forward, adjoint, domain_shape, range_shape, place=place))
 
 
-def _warp(projected: Block, matrix: csr_array | None, rows: slice, image: Block) -> None:
+def _warps(geometry: Geometry, of_y: slice, place: Place) -> tuple[list[Any], list[Any]]:
+    """Return for each tilt the warp that reads only some rows, and its transpose, if any."""
+    n_x, n_y = geometry.n_x, geometry.n_y
+    rows = np.arange(n_x * n_y).reshape(n_x, n_y)[:, of_y].ravel()
+    found = [warp_matrix(geometry, tilt) for tilt in range(geometry.n_tilts)]
+    warps = [None if warp is None else csr_array(warp[:, rows]) for warp in found]
+    return (
+        [None if warp is None else place.matrix(warp) for warp in warps],
+        [None if warp is None else place.matrix(csr_array(warp.T)) for warp in warps],
+    )
+
+
+def _warp(projected: Held, matrix: Any, rows: slice, image: Held) -> None:
     """Put what the box projects to into the measured map."""
     if matrix is None:
         image[:] = 0
@@ -109,15 +125,10 @@ def _warp(projected: Block, matrix: csr_array | None, rows: slice, image: Block)
         image[:] = (matrix @ flat).reshape(image.shape)
 
 
-def _unwarp(image: Block, matrix: csr_array | None, rows: slice, gathered: Block) -> None:
+def _unwarp(image: Held, matrix: Any, rows: slice, gathered: Held) -> None:
     """Do the transpose."""
     if matrix is None:
         gathered[:] = image[:, rows]
     else:
         flat = image.reshape(matrix.shape[1], -1)
         gathered[:] = (matrix @ flat).reshape(gathered.shape)
-
-
-def _of_rows(warp: csr_array | None, rows: np.ndarray) -> csr_array | None:
-    """Return a warp that reads only some rows of the aligned map."""
-    return None if warp is None else csr_array(warp[:, rows])

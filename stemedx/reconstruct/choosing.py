@@ -176,7 +176,7 @@ class _Split:
         fit = solve(coarse, first_fit(coarse), self._of(self._weight, more), N_ROUNDS)
         self._fit = to_fine(fit, self._seen, more, fine_box(fit, self._seen, more))
         self._operator = cropped_projector(
-            self._seen.geometry, len(self._seen.maps), self._fit.crop
+            self._seen.geometry, len(self._seen.maps), self._fit.crop, seen.place
         )
 
     def _of(self, weight: float, more: int) -> Penalty:

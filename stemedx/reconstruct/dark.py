@@ -45,7 +45,8 @@ def lacking(level: Level, found: Settled, crop: Crop, n: int) -> Volume:
     """
     mixture, shares = found.mixture, found.state.volume
     left, variance = _left_over(level, mixture, level.operator.forward(shares))
-    operator = cropped_projector(level.measured.geometry, left.shape[-1], crop)
+    measured = level.measured
+    operator = cropped_projector(measured.geometry, left.shape[-1], crop, measured.place)
     of_mapped = shares[..., mixture.is_mapped]
     own = of_mapped.argmax(axis=-1)[..., None]
     distance = np.zeros(shares.shape[:-1])
@@ -105,7 +106,8 @@ def explained(level: Level, found: Settled, crop: Crop, n: int) -> tuple[Level, 
         return level, found, []
     start = with_dark(found, off)
     n_shares = len(start.mixture.names)
-    operator = cropped_projector(level.measured.geometry, n_shares, crop)
+    measured = level.measured
+    operator = cropped_projector(measured.geometry, n_shares, crop, measured.place)
     level = replace(level, operator=operator)
     again = settled(level, start, AGAIN)
     if n_shares > len(found.mixture.names):

@@ -2,10 +2,11 @@
 
 import numpy as np
 
-from stemedx.arrays import Block
+from stemedx.arrays import Block, Held, PerMap
 from stemedx.logs import progress
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.operators import LinearOperator
+from stemedx.project.place import Place
 from stemedx.reconstruct.calibration import Calibration
 from stemedx.reconstruct.measured import Measured
 
@@ -46,25 +47,32 @@ def mlem(
     ----------
     Shepp & Vardi (1982), IEEE Trans. Med. Imaging 1, 113-122.
     """
-    counts = maps_to_block(np.asarray(measured.maps, np.float32))
+    operator, place = operator.resident, operator.place
+    counts = place.put(maps_to_block(np.asarray(measured.maps, np.float32)))
     weight = np.ascontiguousarray(measured.weight.transpose(0, 2, 1)[..., None], np.float32)
-    gain = calibration.gain.T[:, None, None].astype(np.float32)
-    background = calibration.background.T[:, None, None].astype(np.float32)
-    sensitivity = operator.adjoint(np.broadcast_to(weight * gain, operator.range_shape).copy())
-    seen = sensitivity > 1e-6 * sensitivity.max()
-    volume = _flat(operator, counts * weight) if start is None else start.copy()
-    volume[~seen] = 0
+    gain, weight = _per_map(calibration.gain, place), place.put(weight)
+    background = _per_map(calibration.background, place)
+    volume = _flat(operator, counts * weight) if start is None else place.copy(place.put(start))
+    sensitivity = operator.adjoint(weight * gain)
+    is_unseen = sensitivity <= 1e-6 * sensitivity.max()
+    volume[is_unseen], sensitivity[is_unseen] = 0, np.inf
     for _ in progress(range(n_iterations), "MLEM iterations", n_iterations):
         expected = gain * operator.forward(volume) + background
         if measured.signal == "hits":
-            expected = -np.expm1(-expected)
-        update = operator.adjoint(weight * gain * counts / np.maximum(expected, 1e-9))
-        volume *= np.divide(update, sensitivity, out=np.zeros_like(update), where=seen)
-    return volume
+            expected = -place.xp.expm1(-expected)
+        expected = place.xp.clip(expected, 1e-9, None)
+        volume *= operator.adjoint(weight * gain * counts / expected) / sensitivity
+    return place.take(volume)
 
 
-def _flat(operator: LinearOperator, counts: Block) -> Block:
+def _per_map(values: PerMap, place: Place) -> Held:
+    """Return ``(tilt, 1, 1, element)`` numbers, to multiply or add to maps."""
+    return place.put(values.T[:, None, None].astype(np.float32))
+
+
+def _flat(operator: LinearOperator, counts: Held) -> Held:
     """Return a constant for each element that projects to its photons."""
-    ones = np.ones(operator.domain_shape, np.float32)
-    paths = operator.forward(ones)[..., 0].sum(dtype=np.float64)
-    return ones * (counts.sum(axis=(0, 1, 2), dtype=np.float64) / paths).astype(np.float32)
+    place = operator.place
+    ones = place.full(operator.domain_shape, 1.0)
+    paths = place.sum(operator.forward(ones)[..., 0])
+    return ones * place.put((place.sum(counts, (0, 1, 2)) / paths).astype(np.float32))

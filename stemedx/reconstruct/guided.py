@@ -104,7 +104,8 @@ def haadf_volume(measured: Measured, images: Series, params: FusionParams) -> Bl
     above = without_vacuum(images[None], params.vacuum_px)
     none = np.zeros((1, geometry.n_tilts))
     maps = above / np.float32(noise_of(above[0]))
-    fine = Measured(maps, geometry, "image", none + 1, none, measured.weight)
+    place = measured.place
+    fine = Measured(maps, geometry, "image", none + 1, none, measured.weight, place)
     coarse = binned(fine, n)
     # the noise of a sum of n x n pixels is n times as high
     coarse = replace(coarse, weight=coarse.weight / np.float32(n**2))
@@ -112,9 +113,9 @@ def haadf_volume(measured: Measured, images: Series, params: FusionParams) -> Bl
     fit = replace(start, calibration=Calibration(none + 1, none), inside=None)
     weight = SIGMAS * float(fit.scale[0]) / n**3 * np.sqrt(geometry.n_tilts)
     penalty = Penalty(weight, (0,), params.gap, params.max_iterations)
-    operator = cropped_projector(coarse.geometry, 1, fit.crop)
+    operator = cropped_projector(coarse.geometry, 1, fit.crop, place)
     fit = solution(coarse, fit, coarser(penalty, n), operator, enough=ENOUGH[0])
     fit = to_fine(fit, fine, n, fine_box(fit, fine, n))
-    operator = cropped_projector(geometry, 1, fit.crop)
+    operator = cropped_projector(geometry, 1, fit.crop, place)
     fit = solution(fine, fit, penalty, operator, enough=ENOUGH[1])
     return pad(fit.state.volume, fit.crop, geometry)[..., 0]

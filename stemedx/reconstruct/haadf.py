@@ -7,12 +7,15 @@ import numpy as np
 from stemedx.arrays import MeasuredMaps, Rates, Volumes
 from stemedx.params import HaadfParams
 from stemedx.project.geometry import Geometry
+from stemedx.project.place import HOST, Place
 from stemedx.reconstruct.filters import box_mean
 from stemedx.reconstruct.simultaneous import sirt
 from stemedx.reconstruct.slabs import solve_by_slabs
 
 
-def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: HaadfParams) -> Volumes:
+def reconstruct(
+    maps: MeasuredMaps, geometry: Geometry, params: HaadfParams, place: Place = HOST
+) -> Volumes:
     """Return the SIRT of HAADF images less their vacuum level, per voxel.
 
     Parameters
@@ -23,6 +26,8 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: HaadfParams) -> 
         Tilts, and how each image is aligned.
     params
         Number of iterations, and the box whose lowest mean is the vacuum level.
+    place
+        Where to solve.
 
     Returns
     -------
@@ -30,7 +35,7 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: HaadfParams) -> 
         ``(element, z, y, x)`` per voxel, >= 0, in the aligned frame.
     """
     solve = partial(sirt, n_iterations=params.n_iterations)
-    return solve_by_slabs(solve, without_vacuum(maps, params.vacuum_px), geometry)
+    return solve_by_slabs(solve, without_vacuum(maps, params.vacuum_px), geometry, place)
 
 
 def without_vacuum(maps: MeasuredMaps, vacuum_px: int) -> Rates:

@@ -2,18 +2,20 @@
 
 Each is a function of the expected photons q of a pixel, times the pixel's weight w.
 ``poisson``: ``q - y log q``. ``bernoulli``, of hits clipped to 0 or 1: q where there was
-none, ``-log(1 - exp(-q))`` where there was one. ``gaussian``: ``(q - y)^2 / 2``.
+none, ``-log(1 - exp(-q))`` where there was one. ``gaussian``: ``(q - y)^2 / 2``. Of arrays
+of numpy or of torch alike, but for the steps: those are compiled for numpy.
 """
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import no_type_check
+from typing import Any, no_type_check
 
 import numpy as np
 from numba import njit
 from scipy.special import xlogy
 
-from stemedx.arrays import Pixels
+from stemedx.arrays import HeldAny
 
 compiled = njit(nogil=True, cache=True, error_model="numpy")
 N_NEWTON = 3  # from a start that is right to second order: down to rounding in float32
@@ -36,52 +38,69 @@ class Likelihood:
         How many of the last elements are not photons but values of an image.
     """
 
-    value: Callable[[Pixels, Pixels, Pixels], Pixels]
-    slope: Callable[[Pixels, Pixels, Pixels], Pixels]
-    conjugate: Callable[[Pixels, Pixels, Pixels], Pixels]
+    value: Callable[[HeldAny, HeldAny, HeldAny], HeldAny]
+    slope: Callable[[HeldAny, HeldAny, HeldAny], HeldAny]
+    conjugate: Callable[[HeldAny, HeldAny, HeldAny], HeldAny]
     step_plane: Callable[..., None]
     n_images: int = 0
 
 
-def _poisson_value(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
-    return weight * (expected - xlogy(counts, np.maximum(expected, TINY)))
+def _library_of(held: HeldAny) -> Any:
+    """Return numpy, or torch if that is where an array comes from: both name things alike."""
+    return np if isinstance(held, np.ndarray) else sys.modules["torch"]
 
 
-def _poisson_slope(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
-    return weight * (1 - counts / np.maximum(expected, TINY))
+def _at_least_tiny(held: HeldAny) -> HeldAny:
+    return _library_of(held).clip(held, TINY, None)
 
 
-def _poisson_conjugate(slope: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+def _xlogy(factor: HeldAny, held: HeldAny) -> HeldAny:
+    """Return ``factor log(held)``, 0 where the factor is."""
+    library = _library_of(held)
+    return xlogy(factor, held) if library is np else library.xlogy(factor, held)
+
+
+def _poisson_value(expected: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
+    return weight * (expected - _xlogy(counts, _at_least_tiny(expected)))
+
+
+def _poisson_slope(expected: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
+    return weight * (1 - counts / _at_least_tiny(expected))
+
+
+def _poisson_conjugate(slope: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
     at = counts * weight
-    return xlogy(at, at / np.maximum(weight - slope, TINY)) - at
+    return _xlogy(at, at / _at_least_tiny(weight - slope)) - at
 
 
-def _bernoulli_value(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
-    hit = -np.log(-np.expm1(-np.maximum(expected, TINY)))
-    return weight * np.where(counts > 0, hit, expected)
+def _bernoulli_value(expected: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
+    xp = _library_of(expected)
+    hit = -xp.log(-xp.expm1(-_at_least_tiny(expected)))
+    return weight * xp.where(counts > 0, hit, expected)
 
 
-def _bernoulli_slope(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
-    hit = -1 / np.expm1(np.maximum(expected, TINY))
-    return weight * np.where(counts > 0, hit, 1)
+def _bernoulli_slope(expected: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
+    xp = _library_of(expected)
+    hit = -1 / xp.expm1(_at_least_tiny(expected))
+    return weight * xp.where(counts > 0, hit, 1)
 
 
-def _bernoulli_conjugate(slope: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
-    down = np.maximum(-slope, TINY)
-    hit = -down * np.log1p(weight / down) - weight * np.log1p(down / np.maximum(weight, TINY))
-    return np.where((counts > 0) & (weight > 0), hit, 0)
+def _bernoulli_conjugate(slope: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
+    xp, down = _library_of(slope), _at_least_tiny(-slope)
+    hit = -down * xp.log1p(weight / down) - weight * xp.log1p(down / _at_least_tiny(weight))
+    return xp.where((counts > 0) & (weight > 0), hit, 0)
 
 
-def _gaussian_value(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+def _gaussian_value(expected: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
     return weight * (expected - counts) ** 2 / 2
 
 
-def _gaussian_slope(expected: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+def _gaussian_slope(expected: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
     return weight * (expected - counts)
 
 
-def _gaussian_conjugate(slope: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
-    return slope**2 / (2 * np.maximum(weight, TINY)) + slope * counts
+def _gaussian_conjugate(slope: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
+    return slope**2 / (2 * _at_least_tiny(weight)) + slope * counts
 
 
 @compiled
@@ -162,14 +181,14 @@ GAUSSIAN = Likelihood(
 
 
 def _joined(
-    of_photons: Callable[..., Pixels], of_image: Callable[..., Pixels]
-) -> Callable[..., Pixels]:
+    of_photons: Callable[..., HeldAny], of_image: Callable[..., HeldAny]
+) -> Callable[..., HeldAny]:
     """Return a function of pixels whose last element is that of an image."""
 
-    def both(values: Pixels, counts: Pixels, weight: Pixels) -> Pixels:
+    def both(values: HeldAny, counts: HeldAny, weight: HeldAny) -> HeldAny:
         photons = of_photons(values[..., :-1], counts[..., :-1], weight)
         image = of_image(values[..., -1:], counts[..., -1:], weight)
-        return np.concatenate((photons, image), axis=-1)
+        return _library_of(values).concatenate((photons, image), axis=-1)
 
     return both
 

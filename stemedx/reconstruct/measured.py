@@ -10,6 +10,7 @@ from scipy.ndimage import maximum_filter
 from stemedx.arrays import Mask, MeasuredMaps, PerMap, Pixels, Series, Volumes
 from stemedx.params import Phases
 from stemedx.project.geometry import Geometry
+from stemedx.project.place import HOST, Place
 
 SIGNALS = ("counts", "hits", "intensity", "image")
 
@@ -34,6 +35,8 @@ class Measured:
         data do not tell.
     weight
         ``(tilt, y, x)`` from 0, a pixel not to be used, to 1.
+    place
+        Where solvers work on them.
     """
 
     maps: MeasuredMaps
@@ -42,6 +45,7 @@ class Measured:
     gain: PerMap
     background: PerMap
     weight: Series
+    place: Place = HOST
 
     def __post_init__(self) -> None:
         """Refuse maps and knowledge that do not belong together."""
@@ -173,7 +177,7 @@ def binned(measured: Measured, n: int) -> Measured:
     signal = "counts" if measured.signal == "hits" else measured.signal
     return Measured(
         maps.astype(np.float32), coarse, signal, measured.gain,
-        measured.background * n**2, weight.astype(np.float32),
+        measured.background * n**2, weight.astype(np.float32), measured.place,
     )  # fmt: skip
 
 

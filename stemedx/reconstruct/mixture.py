@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.optimize import nnls
 
-from stemedx.arrays import Block, ByElement, ByShare, MixingMatrix, PerTilt
+from stemedx.arrays import Block, ByElement, ByShare, Held, MixingMatrix, PerTilt
 from stemedx.params import Phases
-from stemedx.project.operators import LinearOperator
+from stemedx.project.operators import LinearOperator, of_numpy
 from stemedx.reconstruct.calibration import Calibration, dose
 from stemedx.reconstruct.measured import Measured
 
@@ -105,22 +105,23 @@ def mixed(operator: LinearOperator, seen: MixingMatrix) -> LinearOperator:
     seen
         ``(element of the maps, share)``.
     """
-    matrix = seen.astype(np.float32)
-    *before, n_shares = operator.range_shape
-    range_shape = (*before, len(matrix))
-    of_shares = np.empty(operator.range_shape, np.float32)
+    inner, place = operator.resident, operator.place
+    matrix = place.put(seen.astype(np.float32))
+    *before, n_shares = inner.range_shape
+    range_shape = (*before, len(seen))
+    of_shares = place.empty(inner.range_shape)
 
-    def forward(volume: Block, out: Block | None = None) -> Block:
-        maps = np.empty(range_shape, np.float32) if out is None else out
-        rows = operator.forward(volume, of_shares).reshape(-1, n_shares)
-        np.matmul(rows, matrix.T, out=maps.reshape(-1, len(matrix), copy=False))
+    def forward(volume: Held, out: Held | None = None) -> Held:
+        maps = place.empty(range_shape) if out is None else out
+        rows = inner.forward(volume, of_shares).reshape(-1, n_shares)
+        place.xp.matmul(rows, matrix.T, out=place.view(maps, (-1, len(seen))))
         return maps
 
-    def adjoint(maps: Block, out: Block | None = None) -> Block:
-        rows = np.matmul(maps.reshape(-1, len(matrix)), matrix)
-        return operator.adjoint(rows.reshape(operator.range_shape), out)
+    def adjoint(maps: Held, out: Held | None = None) -> Held:
+        rows = place.xp.matmul(maps.reshape(-1, len(seen)), matrix)
+        return inner.adjoint(rows.reshape(inner.range_shape), out)
 
-    return LinearOperator(forward, adjoint, operator.domain_shape, range_shape)
+    return of_numpy(LinearOperator(forward, adjoint, inner.domain_shape, range_shape, place=place))
 
 
 def atoms_of(phases: Phases, elements: tuple[str, ...]) -> MixingMatrix:

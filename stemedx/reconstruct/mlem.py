@@ -26,7 +26,7 @@ def reconstruct(measured: Measured, params: MlemParams) -> Reconstruction:
         ``(element, z, y, x)`` photons per voxel at gain 1, in the aligned frame.
     """
     measured = without_hot_pixels(measured)
-    operator = projector(measured.geometry, len(measured.maps))
+    operator = projector(measured.geometry, len(measured.maps), measured.place)
     calibration = first_calibration(measured)
     volume = mlem(operator, measured, calibration, start=None, n_iterations=params.n_iterations)
     known = {

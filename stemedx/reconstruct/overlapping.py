@@ -72,7 +72,7 @@ def solve_by_rows(measured: Measured, coarse: Fit, penalty: Penalty, n: int) -> 
     path, checks, balance = np.zeros(projected.shape[:-1], np.float32), [], None
     for core, wide in slabs(box, n_elements):
         crop = replace(box, y=wide)
-        operator = cropped_projector(geometry, n_elements, crop)
+        operator = cropped_projector(geometry, n_elements, crop, measured.place)
         part = to_fine(coarse, measured, n, crop)
         part = replace(part, state=replace(part.state, balance=balance))
         part = solution(seeing_only(measured, wide, box.y), part, penalty, operator)
@@ -100,7 +100,8 @@ def _by_halves(measured: Measured, coarse: Fit, penalty: Penalty, n: int) -> tup
             break
         n //= 2
         start = to_fine(coarse, middle, 2, crop)
-        operator = cropped_projector(middle.geometry, len(coarse.scale), crop)
+        n_elements, place = len(coarse.scale), measured.place
+        operator = cropped_projector(middle.geometry, n_elements, crop, place)
         coarse = solution(middle, start, coarser(penalty, n), operator)
     return coarse, n
 

@@ -69,7 +69,7 @@ def first_fit(measured: Measured) -> Fit:
     """Return a start: a few updates of maximum likelihood, with gain and background."""
     geometry = measured.geometry
     crop = whole(geometry)
-    operator = cropped_projector(geometry, len(measured.maps), crop)
+    operator = cropped_projector(geometry, len(measured.maps), crop, measured.place)
     calibration = first_calibration(measured)
     volume = mlem(operator, measured, calibration, start=None, n_iterations=N_START)
     volume = uniform_filter(volume, (START_PX, START_PX, START_PX, 1), mode="constant")
@@ -175,7 +175,8 @@ def solve(measured: Measured, fit: Fit, penalty: Penalty, n_rounds: int) -> Fit:
 
     Each time but the last tells more closely where the specimen is.
     """
-    operator = cropped_projector(measured.geometry, len(measured.maps), fit.crop)
+    n_elements, place = len(measured.maps), measured.place
+    operator = cropped_projector(measured.geometry, n_elements, fit.crop, place)
     loose = replace(penalty, gap_per_photon=LOOSE * penalty.gap_per_photon)
     for _ in range(n_rounds - 1):
         fit = within_support(measured, improve(measured, fit, loose, operator), operator)

@@ -4,14 +4,14 @@ import logging
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import numpy as np
 
-from stemedx.arrays import Block, Mask
+from stemedx.arrays import Block, Held, HeldAny, Mask
 from stemedx.project.operators import LinearOperator
-from stemedx.project.parallel import for_each
-from stemedx.reconstruct import directional, kernels
+from stemedx.project.place import HOST
+from stemedx.reconstruct.compiled_steps import CompiledSteps
 from stemedx.reconstruct.problem import Problem
 
 log = logging.getLogger(__name__)
@@ -135,46 +135,47 @@ def minimise(
 
 
 class _Iteration:
-    """The arrays of the iteration, in memory taken once."""
+    """The arrays of the iteration, in memory taken once, where the operator works."""
 
     def __init__(self, problem: Problem, state: State) -> None:
-        self._problem = problem
+        self._problem = problem = problem.at_its_place()
         operator, factor = problem.operator, problem.factor
+        self._place = place = operator.place
         shape = operator.domain_shape[:-1]
-        self._inside = np.ones(shape, bool) if problem.inside is None else problem.inside
-        self._touched = _or_next(self._inside)
-        self._volume = state.volume * self._inside[..., None]
-        self._start = self._volume.copy()
-        self._extrapolated = self._volume.copy()
+        mask = np.ones(shape, bool) if problem.inside is None else problem.inside
+        inside, touched = place.put(mask), place.put(_or_next(mask))
+        self._volume = place.put(state.volume) * inside[..., None]
+        self._start = place.copy(self._volume)
+        self._extrapolated = place.copy(self._volume)
         self._of_volume = operator.forward(self._volume) * factor[:, None, None]
-        self._projected = np.empty_like(self._of_volume)
-        self._scaled = np.empty_like(self._of_volume)
-        self._back = np.empty_like(self._volume)
-        ones = np.repeat(self._inside[..., None], operator.domain_shape[-1], -1)
-        self._path = np.ascontiguousarray(operator.forward(ones.astype(np.float32))[..., 0])
+        self._projected = place.empty(operator.range_shape)
+        self._scaled = place.empty(operator.range_shape)
+        self._back = place.empty(operator.domain_shape)
+        ones = place.full(operator.domain_shape, 1.0) * inside[..., None]
+        self._path = place.copy(operator.forward(ones)[..., 0])
         self._dual = self._first_dual(state.dual)
-        self._dual_start = self._dual.copy()
-        shape = (3, *self._volume.shape)
-        self._tv_dual = np.zeros(shape, np.float32) if state.tv_dual is None else state.tv_dual
+        self._dual_start = place.copy(self._dual)
+        shape = (3, *operator.domain_shape)
+        tv_dual = state.tv_dual
+        self._tv_dual = place.full(shape, 0.0) if tv_dual is None else place.put(tv_dual)
         # no next voxel at the ends of a box that may be cut out of another
         self._tv_dual[0, -1], self._tv_dual[1, :, -1], self._tv_dual[2, :, :, -1] = 0, 0, 0
         self._columns = _largest_columns(operator, factor)
-        self._move_tv_dual, self._tv = kernels.tv_dual_plane, kernels.tv_plane
-        if problem.edges is not None:
-            self._move_tv_dual = partial(directional.tv_dual_plane, problem.edges)
-            self._tv = partial(directional.tv_plane, problem.edges)
+        self._steps = _steps(problem, inside, touched, self._path)
         self._balance = state.balance or self._first_balance()
         self._adapts, self._next_balance = state.balance is None, EVERY
 
     def state(self) -> State:
         """Return where the iteration stands."""
-        return State(self._volume, self._dual, self._tv_dual, self._balance)
+        volume, dual, tv_dual = map(self._place.take, (self._volume, self._dual, self._tv_dual))
+        return State(volume, dual, tv_dual, self._balance)
 
     def run(self, max_iterations: int) -> Iterator[Check]:
         """Iterate, and look at the gap now and then."""
         told = time.monotonic()
         for iteration in range(max_iterations + 1):
-            np.multiply(self._dual, self._problem.factor[:, None, None], out=self._scaled)
+            factor = self._problem.factor[:, None, None]
+            self._place.xp.multiply(self._dual, factor, out=self._scaled)
             self._problem.operator.adjoint(self._scaled, self._back)
             if self._problem.slope is not None:
                 self._back += self._problem.slope
@@ -191,68 +192,48 @@ class _Iteration:
             self._step(1.0 if is_plain else RELAXATION)
 
     def _step(self, relaxation: float) -> None:
-        problem, balance = self._problem, self._balance
-        relax = np.float32(relaxation)
-        step = (1 / (balance.data @ self._columns + 6 * balance.tv)).astype(np.float32)
-        tv_step, tv_weight = np.float32(balance.tv / 2), np.float32(problem.tv_weight)
-        given = (problem.counts, problem.weight, problem.background, problem.factor, self._path)
-        steps = (balance.data.astype(np.float32), relax)
-        planes, n_values = range(len(self._volume)), self._volume.size
-        for_each(lambda z: problem.constraint.move_plane(
-            z, self._volume, self._extrapolated, self._back, self._tv_dual, self._inside,
-            np.float32(problem.constraint.largest), (step, relax)), planes, n_values)  # fmt: skip
-        problem.operator.forward(self._extrapolated, self._projected)
-        for_each(lambda t: problem.likelihood.step_plane(
-            t, self._dual, self._of_volume, self._projected, given, steps),
-            range(len(self._dual)), self._dual.size)  # fmt: skip
-        for_each(lambda z: self._move_tv_dual(
-            z, self._extrapolated, self._tv_dual, self._touched, (tv_step, relax), problem.group,
-            tv_weight), planes, n_values)  # fmt: skip
+        tv, data = self._balance.tv, self._balance.data
+        step = 1 / (data @ self._columns + 6 * tv)
+        self._steps.move_volume(
+            self._volume, self._extrapolated, self._back, self._tv_dual, (step, relaxation)
+        )
+        self._problem.operator.forward(self._extrapolated, self._projected)
+        self._steps.move_dual(self._dual, self._of_volume, self._projected, (data, relaxation))
+        self._steps.move_tv_dual(self._extrapolated, self._tv_dual, (tv / 2, relaxation))
 
     def _check(self, iteration: int) -> Check:
-        problem, sums = self._problem, np.zeros((2, len(self._volume)))
-
-        def look(z: int) -> None:
-            sums[0, z] = self._tv(z, self._volume, problem.group)
-            sums[1, z] = problem.constraint.unmet_plane(z, self._back, self._tv_dual, self._inside)
-
-        for_each(look, range(len(self._volume)), self._volume.size)
-        total_variation, unmet = sums.sum(axis=1)
+        problem, place = self._problem, self._place
+        total_variation, unmet = self._steps.look(self._volume, self._back, self._tv_dual)
         weight = problem.weight[..., None]
         likelihood = problem.likelihood
         expected = self._of_volume + problem.background[:, None, None]
         misfit = likelihood.value(expected, problem.counts, weight)
         conjugate = likelihood.conjugate(self._dual, problem.counts, weight)
         conjugate -= self._dual * problem.background[:, None, None]
-        objective = misfit.sum(dtype=np.float64) + problem.tv_weight * total_variation
+        objective = place.sum(misfit) + problem.tv_weight * total_variation
         if problem.slope is not None:
-            objective += np.vdot(problem.slope, self._volume)
-        bound = -conjugate.sum(dtype=np.float64) - problem.constraint.largest * unmet
+            slope, volume = problem.slope.reshape(-1), self._volume.reshape(-1)
+            objective += float(place.xp.vdot(slope, volume))
+        bound = -place.sum(conjugate) - problem.constraint.largest * unmet
         return Check(iteration, float(objective), float(bound))
 
-    def _first_dual(self, dual: Block | None) -> Block:
+    def _first_dual(self, dual: Block | None) -> Held:
         """Return the dual to start from; that of rays that miss all voxels is known."""
-        slope = self._slope()
-        return slope if dual is None else np.where(self._path[..., None] > 0, dual, slope)
-
-    def _slope(self) -> Block:
-        problem = self._problem
+        problem, place = self._problem, self._place
         expected = self._of_volume + problem.background[:, None, None]
         slope = problem.likelihood.slope(expected, problem.counts, problem.weight[..., None])
-        return slope.astype(np.float32)
+        is_seen = self._path[..., None] > 0
+        return slope if dual is None else place.xp.where(is_seen, place.put(dual), slope)
 
     def _first_balance(self) -> Balance:
         """Return the steps for moves as large as the start itself."""
-        size = _sums(self._volume**2) + 1e-3 * self._volume[..., 0].size
+        n_voxels = np.prod(self._volume.shape[:-1])
+        size = self._sums(self._volume**2) + 1e-3 * n_voxels
         # an image that fits exactly at the start will move by its noise, which is 1
-        least = (
-            np.arange(len(self._columns)) >= len(self._columns) - self._problem.likelihood.n_images
-        )
-        moved = _sums(
-            (self._dual**2 + least.astype(np.float32))
-            * self._path[..., None]
-            * self._problem.factor[:, None, None]
-        )
+        n, n_images = len(self._columns), self._problem.likelihood.n_images
+        least = self._place.put((np.arange(n) >= n - n_images).astype(np.float32))
+        moved = (self._dual**2 + least) * self._path[..., None]
+        moved = self._sums(moved * self._problem.factor[:, None, None])
         data = np.sqrt(moved / (self._columns @ size))
         return Balance(np.maximum(data, 1e-6), max(TV_BALANCE * self._problem.tv_weight, 1e-6))
 
@@ -261,14 +242,18 @@ class _Iteration:
         if iteration != self._next_balance or not self._adapts:
             return
         self._next_balance *= 2
-        size = _sums((self._volume - self._start) ** 2)
+        size = self._sums((self._volume - self._start) ** 2)
         lengths = self._path[..., None] * self._problem.factor[:, None, None]
-        data = _sums((self._dual - self._dual_start) ** 2 * lengths)
+        data = self._sums((self._dual - self._dual_start) ** 2 * lengths)
         still = np.zeros(len(data))
         expected = self._columns @ size
         wanted = np.sqrt(np.divide(data, expected, out=still, where=expected > 0))
         moved = np.where(wanted > 0, wanted, self._balance.data)
         self._balance = replace(self._balance, data=np.sqrt(self._balance.data * moved))
+
+    def _sums(self, block: Held) -> np.ndarray:
+        """Return the sum of each element, ``(element,)`` float64."""
+        return self._place.sum(block, (0, 1, 2))  # type: ignore[no-any-return]
 
 
 def _or_next(inside: Mask) -> Mask:
@@ -280,21 +265,25 @@ def _or_next(inside: Mask) -> Mask:
     return touched
 
 
-def _sums(block: Block) -> np.ndarray:
-    """Return the sum of each element, ``(element,)`` float64."""
-    return block.sum(axis=(0, 1, 2), dtype=np.float64)
+def _steps(problem: Problem, inside: HeldAny, touched: HeldAny, path: Held) -> Any:
+    """Return the steps for the arrays of the problem's place."""
+    if problem.operator.place is HOST:
+        return CompiledSteps(problem, inside, touched, path)
+    from stemedx.reconstruct.tensor_steps import TensorSteps  # noqa: PLC0415 # it imports torch
+
+    return TensorSteps(problem, inside, touched, path)
 
 
-def _largest_columns(operator: LinearOperator, factor: np.ndarray) -> np.ndarray:
+def _largest_columns(operator: LinearOperator, factor: Held) -> np.ndarray:
     """Return ``(element of the maps, element of the volume)`` the largest column sum.
 
     The largest, for one step for all voxels of an element; not 0, which would be endless.
     """
-    n_of_maps = operator.range_shape[-1]
+    n_of_maps, place = operator.range_shape[-1], operator.place
     columns = np.empty((n_of_maps, operator.domain_shape[-1]))
     for element in range(n_of_maps):
-        maps = np.zeros(operator.range_shape, np.float32)
+        maps = place.full(operator.range_shape, 0.0)
         maps[..., element] = factor[:, None, None, element]
-        columns[element] = operator.adjoint(maps).max(axis=(0, 1, 2))
+        columns[element] = place.take(place.xp.amax(operator.adjoint(maps), (0, 1, 2)))
     # each element of the volume is seen by some, if ever so little
     return np.maximum(columns, 1e-6 * (columns.max() or 1.0) * np.eye(*columns.shape))

@@ -1,11 +1,11 @@
 """What the primal-dual solver minimises: maps, likelihood, penalty, constraint."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from stemedx.arrays import Block, Mask
+from stemedx.arrays import Held, Mask
 from stemedx.project.operators import LinearOperator
 from stemedx.reconstruct import kernels
 from stemedx.reconstruct.likelihoods import Likelihood
@@ -71,20 +71,28 @@ class Problem:
     """
 
     operator: LinearOperator
-    counts: Block
-    weight: Block
-    factor: np.ndarray
-    background: np.ndarray
+    counts: Held
+    weight: Held
+    factor: Held
+    background: Held
     likelihood: Likelihood
     tv_weight: float
     group: np.ndarray
     constraint: Constraint = BOX
-    slope: Block | None = None
+    slope: Held | None = None
     inside: Mask | None = None
-    edges: Block | None = None
+    edges: Held | None = None
 
     @property
     def photons(self) -> float:
         """How many photons the maps hold."""
         n = self.counts.shape[-1] - self.likelihood.n_images
         return float((self.counts[..., :n] * self.weight[..., None]).sum(dtype=np.float64))
+
+    def at_its_place(self) -> "Problem":
+        """Return the same with the arrays where the operator works."""
+        place, operator = self.operator.place, self.operator.resident
+        names = ("counts", "weight", "factor", "background", "slope", "edges")
+        given = {name: getattr(self, name) for name in names}
+        moved = {name: place.put(each) for name, each in given.items() if each is not None}
+        return replace(self, operator=operator, **moved)

@@ -107,7 +107,7 @@ def level_of(
     constraint: Constraint, params: FusionParams,
 ) -> Level:  # fmt: skip
     """Return a level, its projector made."""
-    operator = cropped_projector(measured.geometry, n_shares, crop)
+    operator = cropped_projector(measured.geometry, n_shares, crop, measured.place)
     block = maps_to_block(np.asarray(images, np.float32)[None])[..., 0]
     return Level(measured, np.ascontiguousarray(block), operator, tv_weight, constraint, params)
 

@@ -1,13 +1,13 @@
 """SIRT: simultaneous iterative reconstruction, non-negative."""
 
+from math import prod
+
 import numpy as np
 
-from stemedx.arrays import Block
+from stemedx.arrays import Block, Held
 from stemedx.logs import progress
 from stemedx.project.operators import LinearOperator
-from stemedx.project.parallel import for_each
-
-IN_CACHE = 2**16  # values
+from stemedx.project.place import Place
 
 
 def sirt(operator: LinearOperator, data: Block, n_iterations: int) -> Block:
@@ -35,31 +35,36 @@ def sirt(operator: LinearOperator, data: Block, n_iterations: int) -> Block:
     ----------
     Gregor & Benson (2008), IEEE Trans. Med. Imaging 27, 918-924.
     """
-    of_rows = _inverse(operator.forward(np.ones(operator.domain_shape, np.float32)))
-    of_columns = _inverse(operator.adjoint(np.ones(operator.range_shape, np.float32)))
-    volume = np.zeros(operator.domain_shape, np.float32)
-    update, residual = np.empty_like(volume), np.empty_like(data)
+    operator, place = operator.resident, operator.place
+    data, xp = place.put(data), place.xp
+    of_rows = _inverse(operator.forward(place.full(operator.domain_shape, 1.0)))
+    of_columns = _inverse(operator.adjoint(place.full(operator.range_shape, 1.0)))
+    volume = place.full(operator.domain_shape, 0.0)
+    update, residual = place.empty(operator.domain_shape), place.empty(operator.range_shape)
     for _ in progress(range(n_iterations), "SIRT iterations", n_iterations):
-        np.subtract(data, operator.forward(volume, residual), out=residual)
+        xp.subtract(data, operator.forward(volume, residual), out=residual)
         residual *= of_rows
-        _step(volume, operator.adjoint(residual, update), of_columns)
-    return volume
+        _step(volume, operator.adjoint(residual, update), of_columns, place)
+    return place.take(volume)
 
 
-def _step(volume: Block, update: Block, of_columns: Block) -> None:
+def _step(volume: Held, update: Held, of_columns: Held, place: Place) -> None:
     """Add the weighted update in place, a few planes at a time while they are in the cache."""
-    n_planes = max(1, IN_CACHE // volume[0].size)
+    size = prod(volume.shape[1:])
+    n_planes = max(1, place.at_once // size)
     slabs = [slice(z, z + n_planes) for z in range(0, len(volume), n_planes)]
-    for_each(lambda z: _step_slab(volume[z], update[z], of_columns[z]), slabs, volume.size)
+    place.each(
+        lambda z: _step_slab(volume[z], update[z], of_columns[z], place), slabs, size * len(volume)
+    )
 
 
-def _step_slab(volume: Block, update: Block, of_columns: Block) -> None:
+def _step_slab(volume: Held, update: Held, of_columns: Held, place: Place) -> None:
     update *= of_columns
     volume += update
-    np.maximum(volume, 0, out=volume)
+    place.xp.clip(volume, 0, None, out=volume)
 
 
-def _inverse(sums: Block) -> Block:
+def _inverse(sums: Held) -> Held:
     # Rays that graze a corner see nothing but rounding: they get no say.
-    seen = sums > 1e-6 * sums.max()
-    return np.divide(1, sums, out=np.zeros_like(sums), where=seen)
+    sums[sums <= 1e-6 * sums.max()] = np.inf
+    return 1 / sums

@@ -9,7 +9,8 @@ from stemedx.arrays import Block, Rates, Volumes
 from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.geometry import Geometry
 from stemedx.project.operators import Projector
-from stemedx.project.parallel import MAX_THREADS, for_each
+from stemedx.project.parallel import MAX_THREADS
+from stemedx.project.place import HOST, Place
 from stemedx.project.projector import projector
 
 # All that a thread works with is a few arrays of so many voxels (24 MB). The sparse product is
@@ -18,7 +19,10 @@ SLAB_VOXELS = 6_300_000
 
 
 def solve_by_slabs(
-    solve: Callable[[Projector, Block], Block], maps: Rates, geometry: Geometry
+    solve: Callable[[Projector, Block], Block],
+    maps: Rates,
+    geometry: Geometry,
+    place: Place = HOST,
 ) -> Volumes:
     """Return volumes that `solve` makes of maps, from slabs where slices are independent.
 
@@ -35,6 +39,8 @@ def solve_by_slabs(
         ``(element, tilt, y, x)`` rates in the measured frame.
     geometry
         Tilts, and how each map is aligned.
+    place
+        Where to solve.
 
     Returns
     -------
@@ -44,24 +50,25 @@ def solve_by_slabs(
     # Threads share the slabs, or the planes of the only one: linear algebra has one for itself.
     with threadpool_limits(1):
         if geometry.is_aligned:
-            return _by_slabs(solve, maps, geometry)
-        return block_to_volumes(solve(projector(geometry, len(maps)), maps_to_block(maps)))
+            return _by_slabs(solve, maps, geometry, place)
+        return block_to_volumes(solve(projector(geometry, len(maps), place), maps_to_block(maps)))
 
 
 def _by_slabs(
-    solve: Callable[[Projector, Block], Block], maps: Rates, geometry: Geometry
+    solve: Callable[[Projector, Block], Block], maps: Rates, geometry: Geometry, place: Place
 ) -> Volumes:
     n_elements, _, n_y, n_x = maps.shape
     volumes = np.empty((n_elements, n_x, n_y, n_x), np.float32)
     slabs = _slabs(n_y, max(1, SLAB_VOXELS // (n_elements * n_x**2)))
     heights = {slab.stop - slab.start for slab in slabs}
-    projectors = {n: projector(Geometry(geometry.tilt_deg, n, n_x), n_elements) for n in heights}
+    tilt_deg = geometry.tilt_deg
+    projectors = {n: projector(Geometry(tilt_deg, n, n_x), n_elements, place) for n in heights}
 
     def fill(slab: slice) -> None:
         operator = projectors[slab.stop - slab.start]
         volumes[:, :, slab] = block_to_volumes(solve(operator, maps_to_block(maps[:, :, slab])))
 
-    for_each(fill, slabs, volumes.size)
+    place.each(fill, slabs, volumes.size)
     return volumes
 
 

@@ -85,7 +85,8 @@ def _split(
     """Return yields, and how the phases with mapped elements share the filled space."""
     atoms = mixture.atoms[:, is_mapped]
     shares = nearest(fit.state.volume, atoms) * filled[..., None]
-    operator = cropped_projector(level.measured.geometry, atoms.shape[1], fit.crop)
+    measured = level.measured
+    operator = cropped_projector(measured.geometry, atoms.shape[1], fit.crop, measured.place)
     projected = operator.forward(shares)
     part = replace(
         mixture, atoms=atoms, haadf=mixture.haadf[is_mapped], prior=mixture.prior[is_mapped]
@@ -191,5 +192,6 @@ def occupied(level: Level, mixture: Mixture, labels: Block) -> Block:
 
 def haadf_volume(level: Level) -> Block:
     """Return ``(z, x, y, 1)`` SIRT of the HAADF."""
-    operator = cropped_projector(level.measured.geometry, 1, whole(level.measured.geometry))
+    geometry, place = level.measured.geometry, level.measured.place
+    operator = cropped_projector(geometry, 1, whole(geometry), place)
     return sirt(operator, np.ascontiguousarray(level.images[..., None]), N_SIRT)

@@ -7,6 +7,7 @@ from stemedx.params import TvParams
 from stemedx.project.blocks import block_to_volumes, maps_to_block
 from stemedx.project.cropped import cropped_projector, pad
 from stemedx.project.geometry import Geometry
+from stemedx.project.place import HOST, Place
 from stemedx.project.projector import projector
 from stemedx.reconstruct.filters import box_mean
 from stemedx.reconstruct.likelihoods import GAUSSIAN
@@ -17,7 +18,9 @@ from stemedx.reconstruct.simultaneous import sirt
 N_START = 20
 
 
-def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: TvParams) -> Volumes:
+def reconstruct(
+    maps: MeasuredMaps, geometry: Geometry, params: TvParams, place: Place = HOST
+) -> Volumes:
     """Return the non-negative volumes of least squares plus total variation, per voxel.
 
     Each element is solved on its own scale: its maps are divided by their largest
@@ -31,6 +34,8 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: TvParams) -> Vol
         Tilts, and how each map is aligned.
     params
         Width of the filter, weight of the penalty, when to stop.
+    place
+        Where to solve.
 
     Returns
     -------
@@ -44,14 +49,14 @@ def reconstruct(maps: MeasuredMaps, geometry: Geometry, params: TvParams) -> Vol
     """
     n_elements = len(maps)
     data = maps_to_block(box_mean(maps, params.filter_px))
-    start = sirt(projector(geometry, n_elements), data, N_START)
+    start = sirt(projector(geometry, n_elements, place), data, N_START)
     scale = typical(start).astype(np.float32)
     crop = around(start / scale)
     largest = data.max(axis=(0, 1, 2))
     largest[largest <= 0] = 1
     ones = np.ones((geometry.n_tilts, n_elements), np.float32)
     problem = Problem(
-        cropped_projector(geometry, n_elements, crop),
+        cropped_projector(geometry, n_elements, crop, place),
         data / largest,
         np.ones(data.shape[:3], np.float32),
         ones * scale / largest,

@@ -1,6 +1,9 @@
 """Stage `reconstruct`: measured maps -> volumes, by one method."""
 
 import logging
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -9,11 +12,19 @@ import numpy as np
 
 from stemedx import store
 from stemedx.alignment import read_geometry, read_weights
-from stemedx.arrays import MeasuredMaps, Series
-from stemedx.params import RECONSTRUCT_METHODS, CountingParams, Model, ReconstructParams
+from stemedx.arrays import MeasuredMaps, Series, Volumes
+from stemedx.params import (
+    ON_DEVICE,
+    RECONSTRUCT_METHODS,
+    CountingParams,
+    Model,
+    ReconstructParams,
+)
 from stemedx.project.geometry import Geometry
+from stemedx.project.place import HOST, Place
 from stemedx.provenance import made_by
-from stemedx.reconstruct.measured import Guide, Measured, gaps_in, hot_in
+from stemedx.reconstruct.measured import Guide, Measured, Reconstruction, gaps_in, hot_in
+from stemedx.reconstruct.places import place_of, solved_at
 
 log = logging.getLogger(__name__)
 MAP_AXES = ("element", "tilt", "y", "x")
@@ -34,13 +45,15 @@ def run(
     Reads ``(element, tilt, y, x)`` counts or intensities in the measured frame;
     writes ``(element, z, y, x)`` per nm of path in the aligned one. The method
     ``haadf`` reads the HAADF of `tilt_series` instead, as an element of that name;
-    ``fusion`` reads it too, and the phases of `params` are those of the specimen, if any. Only
-    ``dip_tv`` asks for the `device`: ``auto``, ``cpu`` or ``cuda``.
+    ``fusion`` reads it too, and the phases of `params` are those of the specimen, if any. All
+    but ``fbp`` and ``l1`` ask for the `device`: ``auto``, ``cpu`` or ``cuda``.
 
     Raises
     ------
     ValueError
-        If there is no such method, or no tilt series to read HAADF from.
+        If there is no such method, no tilt series to read HAADF from, or no such device.
+    MemoryError
+        If the memory of a device that was asked for by name is full.
     """
     if method not in RECONSTRUCT_METHODS:
         known = ", ".join(RECONSTRUCT_METHODS)
@@ -52,21 +65,26 @@ def run(
         maps, attrs = store.read(element_maps, axes=MAP_AXES, units=("count", "intensity"))
     geometry = read_geometry(alignment, attrs["tilt_deg"], maps.shape[-2:])
     log.info("%s of %s: %s, sum %g", method, attrs["elements"], maps.shape, maps.sum(dtype=float))
+    place = HOST
+    if method in ON_DEVICE and method != "dip_tv":  # which asks for it itself
+        place = place_of(device, maps[:, 0].size * maps.shape[-1])
     # By name, so that the code digest of one method does not depend on the others.
     module = f"stemedx.reconstruct.{method}"
     solver = import_module(module)
-    facts, said = dict[str, Any](), list[str]()
+    said = list[str]()
     if method != "haadf":
         measured, per_photon = _measured(maps, geometry, attrs, read_weights(alignment))
         said = _said(measured, attrs["elements"], own)
     if isinstance(own, CountingParams):
         before = _guide(tilt_series, attrs["elements"], params) if method == "fusion" else ()
         after = (device,) if method == "dip_tv" else ()
-        found = solver.reconstruct(measured, *before, own, *after)
-        volumes, facts = found.volumes * per_photon, found.facts
+        more = (*before, own, *after)
+        solve = partial(_of_photons, solver.reconstruct, measured, per_photon, more)
     else:
-        volumes = solver.reconstruct(maps, geometry, own)
-    said += facts.pop("warnings", [])
+        solve = partial(_of_maps, solver.reconstruct, (maps, geometry, own))
+    found = solved_at(place, solve, device)
+    said += found.facts.pop("warnings", [])
+    volumes = found.volumes
     volumes /= attrs["pixel_nm"]
     inputs = {"element_maps": element_maps, "tilt_series": tilt_series, "alignment": alignment}
     read = {name: path for name, path in inputs.items() if path is not None}
@@ -78,9 +96,27 @@ def run(
         units=f"{attrs['units']}/nm",
         tilt_deg=attrs["tilt_deg"],
         method=method,
-        **facts,
+        **found.facts,
         made_by=made_by("reconstruct", own, read, module, warnings=said),
     )
+
+
+def _of_photons(
+    reconstruct: Callable[..., Reconstruction], measured: Measured, per_photon: np.ndarray,
+    more: tuple[Any, ...], place: Place,
+) -> Reconstruction:  # fmt: skip
+    """Return what a statistical method finds at a place."""
+    found = reconstruct(replace(measured, place=place), *more)
+    facts = {"device": place.name, **found.facts}
+    return Reconstruction(found.volumes * per_photon, facts)
+
+
+def _of_maps(
+    reconstruct: Callable[..., Volumes], given: tuple[Any, ...], place: Place
+) -> Reconstruction:
+    """Return what another method finds at a place; not all know of others than this."""
+    volumes = reconstruct(*given) if place is HOST else reconstruct(*given, place)
+    return Reconstruction(volumes, {"device": place.name})
 
 
 def _said(measured: Measured, elements: list[str], own: Model) -> list[str]:
