@@ -3,7 +3,9 @@
 Peers work slice by slice, so a few slices are timed and scaled to all. Each runs until its misfit
 is that of our `sirt`, or no longer falls. ASTRA's misfit is measured with the kernel that we
 share, ETSpy's with its own; scikit-image's, which cannot be had alone, with ours. ETSpy is timed
-where it is installed (`pip install etspy`).
+where it is installed (`pip install etspy`). Part `devices` times our `sirt` and `poisson_tv` by
+compiled kernels, by torch on the CPU, and by torch on a CUDA device where there is one; a second
+time, because the first one starts libraries.
 """
 
 import argparse
@@ -11,43 +13,55 @@ import logging
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import astra
 import numpy as np
+import torch
 from skimage.transform import iradon_sart
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from stemedx.params import L1Params
+from stemedx.params import L1Params, PoissonTvParams
 from stemedx.project.blocks import maps_to_block
 from stemedx.project.geometry import Geometry
+from stemedx.project.on_device import OnDevice
 from stemedx.project.parallel import n_threads
+from stemedx.project.place import HOST
 from stemedx.project.projector import projector
+from stemedx.reconstruct import poisson_tv
 from stemedx.reconstruct.bregman import split_bregman
 from stemedx.reconstruct.dual import dual_solver
 from stemedx.reconstruct.filters import box_mean
+from stemedx.reconstruct.measured import Measured
 from stemedx.reconstruct.simultaneous import sirt
 from stemedx.reconstruct.slabs import solve_by_slabs
 
 TILT_DEG = np.linspace(-60, 60, 13)
 PAPER = L1Params(n_outer=30, n_inner=30)
 PEER_THREADS = 2
+N_TV_ITERATIONS = 40
 
 
-def noisy_maps(n, n_elements):
-    """Return filtered counts of balls off the centre, one smaller than the other."""
+def counts_of_balls(n, n_elements):
+    """Return counts of balls off the centre, one smaller than the other."""
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:n, :n] - (n - 1) / 2
-    maps = np.empty((n_elements, len(TILT_DEG), n, n), np.float32)
+    maps = np.empty((n_elements, len(TILT_DEG), n, n), np.uint8)
     for element, tilt in np.ndindex(*maps.shape[:2]):
         radius, angle = (0.3 - 0.05 * element) * n, np.deg2rad(TILT_DEG[tilt])
         x0 = 0.05 * n * np.cos(angle) + 0.03 * n * np.sin(angle)
         chord = np.sqrt(np.clip(radius**2 - (x - x0) ** 2 - (y + 0.02 * n) ** 2, 0, None))
         maps[element, tilt] = rng.poisson(0.5 * chord / radius)
-    return box_mean(maps, 11)
+    return maps
+
+
+def noisy_maps(n, n_elements):
+    """Return the same, filtered."""
+    return box_mean(counts_of_balls(n, n_elements), 11)
 
 
 def moved(n):
@@ -207,17 +221,61 @@ def time_l1(n, n_elements):
         print(f"  {name:<28}{seconds:9.1f} s  inner residual {ours:.1e} (30 CG: {theirs:.1e})")
 
 
+def places():
+    """Return names and places to solve at; None where there is no such device."""
+    has_cuda = torch.cuda.is_available()
+    cuda = torch.cuda.get_device_name() if has_cuda else "CUDA"
+    return {
+        f"compiled, {n_threads()} threads": HOST,
+        f"torch on the CPU, {torch.get_num_threads()} threads": OnDevice(torch.device("cpu")),
+        f"torch on {cuda}": OnDevice(torch.device("cuda")) if has_cuda else None,
+    }
+
+
+def compare_devices(n, n_elements):
+    """Print seconds of `sirt` and of a given number of iterations of `poisson_tv`, by place."""
+    logging.disable(logging.WARNING)  # that it has not converged is known
+    counts, geometry = counts_of_balls(n, n_elements), Geometry(TILT_DEG, n, n)
+    nothing, weight = np.zeros(counts.shape[:2]), np.ones(counts.shape[1:], np.float32)
+    measured = Measured(counts, geometry, "counts", nothing + 1, nothing + 1e-3, weight)
+    params = PoissonTvParams(tv_weight=0.3, gap=1e-9, max_iterations=N_TV_ITERATIONS)
+    solvers = {
+        "sirt, 100 iterations": lambda place: solve_by_slabs(
+            partial(sirt, n_iterations=100), box_mean(counts, 11), geometry, place
+        ),
+        f"poisson_tv, {N_TV_ITERATIONS} iterations on each grid": lambda place: (
+            poisson_tv.reconstruct(replace(measured, place=place), params).volumes
+        ),
+    }
+    for solver, solve in solvers.items():
+        print(f"{solver}, {n_elements} x {n}^3, {len(TILT_DEG)} tilts")
+        first = None
+        for name, place in places().items():
+            if place is None:
+                print(f"  {name:<36}not measured: no CUDA device")
+                continue
+            solve(place)
+            volumes, seconds = timed(partial(solve, place))
+            first = (volumes, seconds) if first is None else first
+            off = np.abs(volumes - first[0]).max() / first[0].max()
+            print(f"  {name:<36}{seconds:9.2f} s  {first[1] / seconds:7.2f} times as fast  "
+                  f"largest difference {off:.1e}")  # fmt: skip
+
+
 def main():
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--n", type=int, default=256, help="width of a slice, and their number")
     parser.add_argument("--slices", type=int, default=4, help="slices on which peers are timed")
-    parser.add_argument("--parts", nargs="+", default=["1", "3", "l1"], choices=["1", "3", "l1"])
+    parts = ["1", "3", "l1", "devices"]
+    parser.add_argument("--parts", nargs="+", default=parts, choices=parts)
     args = parser.parse_args()
-    for n_elements in (int(part) for part in args.parts if part != "l1"):
+    for n_elements in (int(part) for part in args.parts if part.isdigit()):
         compare_sirt(args.n, n_elements, args.slices)
     if "l1" in args.parts:
         time_l1(args.n, 3)
+    if "devices" in args.parts:
+        compare_devices(args.n, 3)
 
 
 if __name__ == "__main__":
