@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from stemedx.arrays import Series, Shifts
+from stemedx.arrays import ByShare, Series, Shifts
 from stemedx.params import FusionParams
 from stemedx.project.blocks import block_to_volumes
-from stemedx.project.cropped import Crop, pad, whole
+from stemedx.project.cropped import Crop, pad
 from stemedx.reconstruct import guided
 from stemedx.reconstruct.dark import explained
 from stemedx.reconstruct.displaced import asked_shifts, told
@@ -22,7 +22,7 @@ from stemedx.reconstruct.measured import (
     binned_images,
     without_hot_pixels,
 )
-from stemedx.reconstruct.mixture import on_finer_grid, with_haadf_refit, with_yields
+from stemedx.reconstruct.mixture import haadf_of, on_finer_grid, with_haadf_refit, with_yields
 from stemedx.reconstruct.penalised import (
     Fit,
     coarse_factor,
@@ -33,7 +33,7 @@ from stemedx.reconstruct.penalised import (
 )
 from stemedx.reconstruct.primal_dual import State
 from stemedx.reconstruct.problem import SIMPLEX
-from stemedx.reconstruct.shares import Level, Settled, Steps, level_of, settled
+from stemedx.reconstruct.shares import Level, Settled, Steps, cost, level_of, settled
 from stemedx.reconstruct.start import near, phases_in, softened
 
 log = logging.getLogger(__name__)
@@ -43,6 +43,8 @@ N_ROUNDS = 3  # of moving tilts
 COARSEST = 2  # the start is sought on maps binned by this at least
 # Voxels are drawn to a phase while edges cost half: thin shells and cores then do not vanish first.
 LIGHT = 0.5
+# The HAADF weight of each phase in turn is begun with so much of what its atoms tell.
+WEAKER = 0.8
 SOUGHT = Steps(plain=3, rising=3, full=1)
 COARSE = Steps(plain=0, rising=0, full=3)
 FINE = Steps(plain=0, rising=0, full=3)
@@ -99,10 +101,10 @@ def reconstruct(measured: Measured, guide: Guide, params: FusionParams) -> Recon
         return _empty(measured)
     images = without_vacuum(guide.images[None], params.vacuum_px)[0]
     n = max(coarse_factor(measured), COARSEST)
-    rough = well_placed(measured, images, guide, n, params)
+    rough = well_weighted(well_placed(measured, images, guide, n, params), guide)
     measured, mixture, inside = rough.measured, rough.found.mixture, rough.level.inside
     shares = State(rough.found.state.volume)  # duals are not asked for on the full grid
-    fit = Fit(shares, np.ones(1), mixture.calibration, [], rough.crop, inside)
+    fit = Fit(shares, np.ones(1), mixture.calibration, [], rough.fit.crop, inside)
     fine = to_fine(fit, measured, n, fine_box(fit, measured, n))
     weight = rough.level.tv_weight / n**2
     level = replace(_level(measured, images, fine.crop, guide, weight, params), inside=fine.inside)
@@ -130,13 +132,15 @@ class Rough:
         Maps of the full grid, with the geometry that was found.
     moved_px
         ``(tilt, axis)`` what was added to the shifts of the alignment.
-    crop, level, found
-        The box of the coarse grid, and what was solved there.
+    fit
+        Of photons alone, where it started from.
+    level, found
+        What was solved on the coarse grid.
     """
 
     measured: Measured
     moved_px: Shifts
-    crop: Crop
+    fit: Fit
     level: Level
     found: Settled
 
@@ -171,15 +175,38 @@ def _rough(
 ) -> Rough:  # fmt: skip
     """Return the solution on maps binned by n, tilts moved first."""
     measured = replace(measured, geometry=measured.geometry.moved(moved_px))
-    coarse, crop = binned(measured, n), whole(binned(measured, n).geometry)
+    coarse = binned(measured, n)
     fit = first_fit(coarse)
     weight = params.tv_weight or TV_FACTOR * dose_scaled_weight(coarse, fit, n)
-    level = _level(coarse, binned_images(images, n), crop, guide, weight * n**2, params)
-    mixture, shares = phases_in(level, fit, guide.elements, guide.phases)
+    level = _level(coarse, binned_images(images, n), fit.crop, guide, weight * n**2, params)
+    return Rough(measured, moved_px, fit, *_begun(level, fit, guide, haadf_of(guide.phases)))
+
+
+def _begun(level: Level, fit: Fit, guide: Guide, prior: ByShare) -> tuple[Level, Settled]:
+    """Return where matter may be, and the solution there, begun with HAADF weights."""
+    mixture, shares = phases_in(level, fit, guide, prior)
     inside = near(shares) if fit.inside is None else near(shares) | fit.inside
     level = replace(level, inside=inside)
     start = Settled(mixture, State(softened(shares)), np.zeros(len(mixture.names)))
-    return Rough(measured, moved_px, crop, level, sought(level, start))
+    return level, sought(level, start)
+
+
+def well_weighted(rough: Rough, guide: Guide) -> Rough:
+    """Return the coarse solution of the least objective, HAADF weights begun otherwise, too.
+
+    Shares that are wrong for wrong weights hold these where they are: a refit goes only half
+    of the way. So the weight of each phase with mapped elements is lowered once, which with
+    the common factor free raises the others. Phases without any start from nothing.
+    """
+    prior, is_mapped = rough.found.mixture.prior, rough.found.mixture.is_mapped
+    tried = [rough]
+    if np.count_nonzero(is_mapped) > 1:  # of one alone, the weight is the common factor
+        weaker = prior * np.where(np.eye(len(prior)), WEAKER, 1)[is_mapped]
+        begun = [_begun(rough.level, rough.fit, guide, one) for one in weaker]
+        tried += [replace(rough, level=level, found=found) for level, found in begun]
+    costs = [cost(one.level, one.found) for one in tried]
+    log.info("objectives with the HAADF weight of each phase lower: %s", costs)
+    return tried[int(np.argmin(costs))]
 
 
 def sought(level: Level, start: Settled) -> Settled:

@@ -15,6 +15,7 @@ from stemedx.reconstruct.measured import Measured
 from stemedx.reconstruct.mixture import (
     Mixture,
     mixed,
+    noise_of,
     voxels_told,
     with_haadf_refit,
 )
@@ -158,6 +159,20 @@ def _surplus(mixture: Mixture, voxels: ByShare, projected: Block, measured: Meas
     told = voxels_told(mixture, voxels, projected, measured)
     surplus = np.clip((voxels - told) / np.maximum(told, 1), -LARGEST_PULL, LARGEST_PULL)
     return np.where(mixture.is_mapped, surplus, 0)
+
+
+def cost(level: Level, found: Settled) -> float:
+    """Return the objective of shares: what they are less likely, their edges, their mixing.
+
+    HAADF counts by the noise of the images, not by what a solution leaves of them; pulls are
+    left out. So solutions from other starts compare.
+    """
+    shares = found.state.volume
+    mixture = replace(found.mixture, noise=noise_of(level.images))
+    mixing = (1 - shares) * np.float32(level.params.purity * level.tv_weight / 2)
+    problem = problem_of(level, mixture, mixing)
+    _, checks = minimise(problem, State(shares), gap_per_photon=np.inf, max_iterations=0)
+    return checks[0].objective
 
 
 def problem_of(level: Level, mixture: Mixture, slope: Block) -> Problem:

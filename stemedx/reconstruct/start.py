@@ -7,15 +7,14 @@ import numpy as np
 from scipy.linalg import null_space
 from scipy.ndimage import binary_dilation, gaussian_filter, uniform_filter
 
-from stemedx.arrays import Block, ByElement, Mask, MixingMatrix
-from stemedx.params import Phases
+from stemedx.arrays import Block, ByElement, ByShare, Mask, MixingMatrix
 from stemedx.project.cropped import cropped_projector, whole
 from stemedx.reconstruct.calibration import Calibration
+from stemedx.reconstruct.measured import Guide
 from stemedx.reconstruct.mixture import (
     Mixture,
     atoms_of,
     haadf_misfit,
-    haadf_of,
     noise_of,
     with_haadf_refit,
     with_yields,
@@ -32,9 +31,7 @@ SMOOTH_PX = 1.0  # standard deviation by which the HAADF's volume is smoothed
 THRESHOLDS = np.arange(0.1, 0.75, 0.04)  # of bright HAADF, out of which one is taken
 
 
-def phases_in(
-    level: Level, fit: Fit, elements: tuple[str, ...], phases: Phases
-) -> tuple[Mixture, Block]:
+def phases_in(level: Level, fit: Fit, guide: Guide, prior: ByShare) -> tuple[Mixture, Block]:
     """Return the phases with their yields and HAADF, and where they are, roughly.
 
     The HAADF tells where there is matter. There, phases that hold mapped elements share
@@ -43,10 +40,10 @@ def phases_in(
     fewer shares of higher yield have less total variation. Phases without mapped elements
     start from nothing.
     """
-    atoms, prior = atoms_of(phases, elements), haadf_of(phases)
+    atoms = atoms_of(guide.phases, guide.elements)
     is_mapped = atoms.sum(axis=0) > 0
     mixture = Mixture(
-        tuple(phases), atoms, fit.scale / np.maximum(atoms.max(axis=1), 1e-30), prior, prior,
+        tuple(guide.phases), atoms, fit.scale / np.maximum(atoms.max(axis=1), 1e-30), prior, prior,
         np.zeros(len(level.images)), noise_of(level.images), fit.calibration,
     )  # fmt: skip
     labels = np.zeros((*fit.state.volume.shape[:-1], len(prior)), np.float32)
@@ -59,7 +56,7 @@ def phases_in(
     mixture = replace(
         with_haadf_refit(mixture, projected, level.images), noise=noise_of(level.images)
     )
-    log.info("photons per voxel: %s", dict(zip(elements, mixture.yields, strict=True)))
+    log.info("photons per voxel: %s", dict(zip(guide.elements, mixture.yields, strict=True)))
     return mixture, shares
 
 

@@ -15,11 +15,13 @@ from stemedx.reconstruct.mixture import (
     Mixture,
     atoms_of,
     haadf_of,
+    noise_of,
     voxels_told,
 )
+from stemedx.reconstruct.penalised import Fit
 from stemedx.reconstruct.primal_dual import State
 from stemedx.reconstruct.problem import SIMPLEX
-from stemedx.reconstruct.shares import Settled, Steps, level_of, settled
+from stemedx.reconstruct.shares import Settled, Steps, cost, level_of, settled
 from stemedx.reconstruct.start import inverse_yields, occupied
 from stemedx.simulate.phantoms import acquire, make_specimen, truth_volumes
 
@@ -200,3 +202,76 @@ def test_voxels_are_drawn_to_phases_under_less_total_variation(dot, monkeypatch)
     monkeypatch.setattr(fusion, "settled", settling)
     fusion.sought(level, Settled(true_mixture(specimen), State(true_shares(specimen)), np.zeros(3)))
     assert asked == [(0.3, 1.2, 1, 0.0), (0.6, 1.2, 3, 0.4)]
+
+
+def test_cost_is_what_is_minimised_with_the_mixing_and_without_pulls(dot):
+    specimen, recorded, _ = dot
+    maps = measured(specimen, recorded.counts)
+    level = level_of(maps, recorded.haadf, whole(maps.geometry), n_shares=3, tv_weight=0.6,
+                     constraint=SIMPLEX, params=FusionParams(purity=2.0))  # fmt: skip
+    shares = 0.9 * true_shares(specimen) + 0.02
+    mixture = replace(true_mixture(specimen), noise=3 * NOISE)  # its own is not asked
+    found = cost(level, Settled(mixture, State(shares), np.array([5.0, -3.0, 1.0])))
+    paths = cropped_projector(maps.geometry, 3, whole(maps.geometry)).forward(shares)
+    photons = paths @ (mixture.atoms * mixture.yields[:, None]).T
+    photons += mixture.calibration.background.T[:, None, None]
+    counts = recorded.counts.transpose(1, 3, 2, 0)
+    image = paths @ mixture.haadf - recorded.haadf.transpose(0, 2, 1)
+    misfit = 0.3 * np.sum(image**2) / noise_of(recorded.haadf.transpose(0, 2, 1)) ** 2 / 2
+    steps = [np.diff(shares, axis=axis, append=shares.take([-1], axis)) for axis in range(3)]
+    edges = np.sqrt(np.sum(np.square(steps), axis=(0, -1))).sum()
+    mixing = np.sum(shares * (1 - shares)) / 2
+    wanted = np.sum(photons - counts * np.log(photons)) + misfit + 0.6 * edges + 1.2 * mixing
+    assert found == pytest.approx(wanted, rel=1e-5)  # sums in float32
+
+
+@pytest.mark.parametrize(
+    ("names", "best", "wanted"),
+    [
+        (("ZnSe", "ZnS", "InP"), (1.0, 0.8, 1.0), [[0.8, 1, 1], [1, 0.8, 1]]),
+        (("ZnSe", "ZnS", "InP"), (1.0, 1.0, 1.0), [[0.8, 1, 1], [1, 0.8, 1]]),
+        (("ZnS", "InP"), (1.0, 1.0), []),  # InP has no photons
+    ],
+)
+def test_haadf_weights_of_the_least_cost_are_kept(dot, monkeypatch, names, best, wanted):
+    specimen, recorded, _ = dot
+    at, mixture, tried = [[*PHASES].index(name) for name in names], true_mixture(specimen), []
+    prior, none = mixture.prior[at], np.zeros(len(names))
+    mixture = replace(
+        mixture, names=names, atoms=mixture.atoms[:, at], haadf=mixture.haadf[at], prior=prior
+    )
+    maps, state = measured(specimen, recorded.counts), State(true_shares(specimen)[..., at])
+    level = level_of(maps, recorded.haadf, whole(maps.geometry), n_shares=len(names),
+                     tv_weight=0.6, constraint=SIMPLEX, params=FusionParams())  # fmt: skip
+    fit = Fit(state, np.ones(3), mixture.calibration, [], whole(maps.geometry))
+    rough = fusion.Rough(maps, np.zeros((9, 2)), fit, level, Settled(mixture, state, none))
+
+    def begun(level, _fit, _guide, weights):
+        tried.append(weights / prior)
+        return level, Settled(replace(mixture, prior=weights), state, none)
+
+    monkeypatch.setattr(fusion, "_begun", begun)
+    monkeypatch.setattr(
+        fusion, "cost", lambda _level, found: np.abs(found.mixture.prior / prior - best).sum()
+    )
+    guide = Guide(recorded.haadf, specimen.elements, {name: PHASES[name] for name in names})
+    kept = fusion.well_weighted(rough, guide).found.mixture.prior
+    assert kept / prior == pytest.approx(np.array(best))
+    assert np.reshape(tried, (-1, len(names))) == pytest.approx(
+        np.reshape(wanted, (-1, len(names)))
+    )
+
+
+def test_haadf_weights_that_were_taken_wrong_come_closer(dot):
+    specimen, _, _ = dot
+    phantom = specimen.phantom.model_copy(update={"haadf_snr": 50.0})
+    weights = specimen.haadf_weights * (1.2, 0.8, 1.2)
+    other = replace(specimen, phantom=phantom, haadf_weights=weights)
+    recorded = acquire(other, np.random.default_rng(4))
+    guide = Guide(recorded.haadf, specimen.elements, PHASES)
+    maps, params = measured(specimen, recorded.counts), FusionParams(**QUICK)
+    rough = fusion.well_placed(maps, recorded.haadf, guide, 2, params)
+    better = fusion.well_weighted(rough, guide)
+    true = weights[1] / weights[2]
+    ratio = [one.found.mixture.haadf[0] / one.found.mixture.haadf[1] for one in (rough, better)]
+    assert abs(ratio[1] - true) < 0.7 * abs(ratio[0] - true)
