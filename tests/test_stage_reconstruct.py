@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stemedx import store
-from stemedx.params import ON_DEVICE, RECONSTRUCT_METHODS, ReconstructParams
+from stemedx.params import ON_DEVICE, RECONSTRUCT_METHODS, PoissonTvParams, ReconstructParams
 from stemedx.project import products
 from stemedx.project.place import HOST
 from stemedx.project.projector import project
@@ -221,11 +221,17 @@ def test_same_code_same_numbers(stores, method, std):
 PLACED = [method for method in ON_DEVICE if method != "dip_tv"]
 
 
-@pytest.mark.parametrize(("method", "phases"), [*((m, True) for m in PLACED), ("fusion", False)])
+CHOOSING = {"poisson_tv": PoissonTvParams(gap=0.05, max_iterations=300)}
+
+
+@pytest.mark.parametrize(
+    ("method", "changed"),
+    [*((method, {}) for method in PLACED), ("fusion", {"phases": {}}), ("poisson_tv", CHOOSING)],
+)
 def test_volumes_of_a_device_are_those_of_the_cpu(
-    stores, method, phases, device_place, monkeypatch
+    stores, method, changed, device_place, monkeypatch
 ):
-    params = PARAMS if phases else PARAMS.model_copy(update={"phases": {}})
+    params = PARAMS.model_copy(update=changed)
     stores["tilt_series"] = stores["element_maps"].with_name("tilt_series.zarr")
     reconstruct.run(params, method=method, **stores)
     here, attrs = store.read_volumes(stores["volume"])

@@ -58,7 +58,7 @@ class TensorSteps:
         moved = self._into_set(volume, slope, step, self._problem.constraint.largest)
         moved *= self._inside
         torch.sub(2 * moved, volume, out=extrapolated)
-        volume += relaxation * (moved - volume)
+        volume.add_(moved.sub_(volume), alpha=relaxation)
 
     def move_dual(
         self, dual: Tensor, of_volume: Tensor, projected: Tensor, steps: tuple[np.ndarray, float]
@@ -72,9 +72,8 @@ class TensorSteps:
         photons = self._step(*(part[..., :-1] for part in given))
         last = self._step_of_last(*(part[..., -1:] for part in given))
         moved = torch.cat((photons, last), dim=-1)
-        seen = self._is_seen
-        of_volume += float(relaxation) * 0.5 * torch.where(seen, here - of_volume, 0)
-        dual += float(relaxation) * torch.where(seen, moved - dual, 0)
+        dual.add_(torch.where(self._is_seen, moved - dual, 0), alpha=float(relaxation))
+        of_volume.add_(here.sub_(of_volume), alpha=0.5 * float(relaxation))
 
     def move_tv_dual(
         self, extrapolated: Tensor, tv_dual: Tensor, steps: tuple[float, float]
@@ -86,7 +85,7 @@ class TensorSteps:
         shrink = torch.where(length > self._problem.tv_weight, self._problem.tv_weight / length, 1)
         moved *= shrink @ self._members.T
         moved = self._shortened(moved).sub_(tv_dual)
-        tv_dual += relaxation * moved.mul_(self._touched)
+        tv_dual.add_(moved.mul_(self._touched), alpha=relaxation)
 
     def look(self, volume: Tensor, back: Tensor, tv_dual: Tensor) -> tuple[float, float]:
         """Return the total variation, and what the constraint takes from the bound."""
