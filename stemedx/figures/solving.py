@@ -29,8 +29,9 @@ def draw_solving(method: str, attrs: dict[str, Any]) -> list[Drawing]:
         title = f"{method}: what was left to gain"
         caption = (
             "The objective can fall by this much at most: it is the distance to a bound that no "
-            "solution is below, in nat, each time the solver looked, on the full grid. What is "
-            "really left is far less. It stops at the share of the photons that `gap` sets."
+            "solution is below, in nat, each time the solver looked, in the last problem that it "
+            "solved, on the full grid. What is really left is far less. It stops at the share of "
+            "the photons that `gap` sets."
         )
         figure = gap_figure(table, title)
         drawn.append(Drawing(f"reconstruct/{method}_convergence", figure, table, title, caption))

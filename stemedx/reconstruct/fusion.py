@@ -23,6 +23,7 @@ from stemedx.reconstruct.measured import (
     without_hot_pixels,
 )
 from stemedx.reconstruct.mixture import haadf_of, on_finer_grid, with_haadf_refit, with_yields
+from stemedx.reconstruct.overlapping import convergence
 from stemedx.reconstruct.penalised import (
     Fit,
     coarse_factor,
@@ -261,6 +262,7 @@ def _reconstruction(
         "haadf_noise": mixture.noise,
         "gain": mixture.calibration.gain.tolist(),
         "background": mixture.calibration.background.tolist(),
+        "convergence": convergence([found.checks]),
         **along,
     }
     return Reconstruction(block_to_volumes(block), facts)

@@ -108,17 +108,21 @@ def _by_halves(measured: Measured, coarse: Fit, penalty: Penalty, n: int) -> tup
 
 def facts_of(found: Whole) -> dict[str, Any]:
     """Return what a reader of the volume wants to know of the solution."""
-    columns = ["slab", "iteration", "objective", "bound"]
-    rows = [
-        [slab, check.iteration, check.objective, check.bound]
-        for slab, checks in enumerate(found.checks)
-        for check in checks
-    ]
     return {
         "gain": found.calibration.gain.tolist(),
         "background": found.calibration.background.tolist(),
-        "convergence": {"columns": columns, "rows": rows},
+        "convergence": convergence(found.checks),
     }
+
+
+def convergence(slabs: list[list[Check]]) -> dict[str, Any]:
+    """Return how the solver converged in each slab, as a table."""
+    rows = [
+        [slab, check.iteration, check.objective, check.bound]
+        for slab, checks in enumerate(slabs)
+        for check in checks
+    ]
+    return {"columns": ["slab", "iteration", "objective", "bound"], "rows": rows}
 
 
 def slabs(box: Crop, n_elements: int) -> list[tuple[slice, slice]]:

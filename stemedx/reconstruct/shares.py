@@ -1,7 +1,7 @@
 """Shares of a mixture, from element maps and HAADF together."""
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from stemedx.reconstruct.mixture import (
     voxels_told,
     with_haadf_refit,
 )
-from stemedx.reconstruct.primal_dual import State, minimise
+from stemedx.reconstruct.primal_dual import Check, State, minimise
 from stemedx.reconstruct.problem import Constraint, Problem
 
 log = logging.getLogger(__name__)
@@ -96,11 +96,14 @@ class Settled:
         Of the solver: the shares.
     pull
         ``(share)`` what a voxel costs beside its total variation, in units of `tv_weight`.
+    checks
+        How the solver converged, the last time; none of a start.
     """
 
     mixture: Mixture
     state: State
     pull: ByShare
+    checks: list[Check] = field(default_factory=list)
 
 
 def level_of(
@@ -113,7 +116,7 @@ def level_of(
     return Level(measured, np.ascontiguousarray(block), operator, tv_weight, constraint, params)
 
 
-def fitted(level: Level, mixture: Mixture, state: State, slope: Block) -> State:
+def fitted(level: Level, mixture: Mixture, state: State, slope: Block) -> tuple[State, list[Check]]:
     """Return the likeliest shares for a mixture, total variation and a slope included."""
     state, checks = minimise(
         problem_of(level, mixture, slope),
@@ -125,7 +128,7 @@ def fitted(level: Level, mixture: Mixture, state: State, slope: Block) -> State:
     last = checks[-1]
     log.info("objective %.6g, gap %.3g nat after %d iterations", last.objective, last.gap,
              last.iteration)  # fmt: skip
-    return state
+    return state, checks
 
 
 def settled(level: Level, start: Settled, steps: Steps) -> Settled:
@@ -139,19 +142,19 @@ def settled(level: Level, start: Settled, steps: Steps) -> Settled:
     Each problem is convex, and starts from the solution before; HAADF weights and noise
     are refitted between.
     """
-    mixture, state, pull = start.mixture, start.state, start.pull
+    mixture, state, pull, checks = start.mixture, start.state, start.pull, start.checks
     strengths = steps.strengths()
     for n, strength in enumerate(strengths, 1):
         now = level if n == len(strengths) else level.loose(LOOSE)
         slope = (0.5 - state.volume) * np.float32(strength * level.params.purity)
         slope = (slope + pull.astype(np.float32)) * np.float32(level.tv_weight)
-        state = fitted(now, mixture, state, slope)
+        state, checks = fitted(now, mixture, state, slope)
         projected = level.operator.forward(state.volume)
         has = state.volume.sum(axis=(0, 1, 2), dtype=np.float64)
         pull = pull + _surplus(mixture, has, projected, level.measured)
         mixture = with_haadf_refit(mixture, projected, level.images)
     log.info("HAADF weights %s, pulls %s", mixture.haadf.tolist(), pull.tolist())
-    return Settled(mixture, state, pull)
+    return Settled(mixture, state, pull, checks)
 
 
 def _surplus(mixture: Mixture, voxels: ByShare, projected: Block, measured: Measured) -> ByShare:
