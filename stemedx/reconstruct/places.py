@@ -8,8 +8,8 @@ from typing import TypeVar
 from stemedx.project.place import HOST, Place
 
 log = logging.getLogger(__name__)
-# Voxels of all elements. An iteration on fewer takes the CPU as long as it takes to start the
-# hundred kernels of one on a GPU; and torch is imported in vain.
+# Voxels of all elements. Fewer are solved on the CPU in the seconds that it takes to import torch
+# and to start a GPU: docs/decisions/0014-solvers-on-a-device.md
 WORTH_A_DEVICE = 300_000
 Found = TypeVar("Found")
 
