@@ -193,11 +193,12 @@ def _begun(level: Level, fit: Fit, guide: Guide, prior: ByShare) -> tuple[Level,
 
 
 def well_weighted(rough: Rough, guide: Guide) -> Rough:
-    """Return the coarse solution of the least objective, HAADF weights begun otherwise, too.
+    """Return the coarse solution of clearly least objective, HAADF weights begun otherwise, too.
 
     Shares that are wrong for wrong weights hold these where they are: a refit goes only half
     of the way. So the weight of each phase with mapped elements is lowered once, which with
-    the common factor free raises the others. Phases without any start from nothing.
+    the common factor free raises the others. Phases without any start from nothing. Objectives
+    are known to within the gap of the solver: what is not lower by that is not preferred.
     """
     prior, is_mapped = rough.found.mixture.prior, rough.found.mixture.is_mapped
     tried = [rough]
@@ -207,6 +208,8 @@ def well_weighted(rough: Rough, guide: Guide) -> Rough:
         tried += [replace(rough, level=level, found=found) for level, found in begun]
     costs = [cost(one.level, one.found) for one in tried]
     log.info("objectives with the HAADF weight of each phase lower: %s", costs)
+    photons = float((rough.level.measured.maps * rough.level.measured.weight).sum())
+    costs[0] -= rough.level.params.gap * photons
     return tried[int(np.argmin(costs))]
 
 
