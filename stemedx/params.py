@@ -466,7 +466,7 @@ class FusionParams(CountingParams):
     """Weight of the joint total variation of the shares (without phases: of the elements), nat per square pixel of edge; by the dose if empty."""
 
     purity: float = Field(2.0, ge=0)
-    """How strongly voxels are drawn towards pure phases, in units of `tv_weight`; 0 where phases interdiffuse. Not read without phases."""
+    """How strongly voxels are drawn towards pure phases, in units of `tv_weight`; less where phases interdiffuse. Not read without phases."""
 
     vacuum_px: int = Field(11, ge=1)
     """Side of the square whose lowest mean in a HAADF image is its vacuum level to start from, pixels."""
